@@ -1,0 +1,205 @@
+"""config.toml → frozen, typed settings. The values live in config.toml alone; an unknown key is an error.
+
+Laws: every setting has exactly one default, in config.toml, with its unit and reason; nothing is changed after
+loading; a mistake in a file is told with its place and what was meant.
+"""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from monitor.errors import UsageError
+
+Positive = Annotated[float, Meta(gt=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=1)]
+Port = Annotated[int, Meta(ge=1, le=65534)]
+
+
+class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of config.toml; the meaning of each key stands there."""
+
+
+class DataSettings(_Section, frozen=True, kw_only=True):
+    path: tuple[str, ...]
+    url: str
+    timeout_s: Positive
+    versions: dict[str, str]
+
+
+class SourceSettings(_Section, frozen=True, kw_only=True):
+    chunk_s: Positive
+    chunk_max_s: Positive
+    block_s: Positive
+
+
+class LinkSettings(_Section, frozen=True, kw_only=True):
+    window: Count
+    high_water_mark: Count
+    history_bytes: Count
+    max_frame_bytes: Count
+    heartbeat_s: Positive
+    dead_s: Positive
+    repair_wait_s: Positive
+    repair_tries: Count
+
+
+class AlertSocketSettings(_Section, frozen=True, kw_only=True):
+    host: str
+    port: Port
+
+
+class FilterSettings(_Section, frozen=True, kw_only=True):
+    highpass_hz: Positive
+    lowpass_hz: Positive
+
+
+class DetectorSettings(_Section, frozen=True, kw_only=True):
+    band_low_hz: Positive
+    band_high_hz: Positive
+    integration_s: Positive
+    refractory_s: Positive
+    twave_s: Positive
+    twave_ratio: Share
+    threshold: Share
+    search_back_threshold: Share
+    search_back_rr: Positive
+    search_back_limit_s: Positive
+    decision_s: Positive
+    floor_mv: Positive
+    learn_s: Positive
+    level_rate: Share
+    locate_before_s: Positive
+    locate_after_s: Positive
+
+
+class QualitySettings(_Section, frozen=True, kw_only=True):
+    window_s: Positive
+    flat_mv: Positive
+    saturated_mv: Positive
+    saturated_share: Share
+    noisy: Share
+    unusable: Share
+    step_s: Positive
+    idle_step_s: Positive
+    idle_after_s: Positive
+
+
+class ClassifierSettings(_Section, frozen=True, kw_only=True):
+    weights: str
+    threads: Count
+
+
+class AlarmSettings(_Section, frozen=True, kw_only=True):
+    asystole_s: Positive
+    extreme_brady_bpm: Positive
+    extreme_brady_beats: Count
+    extreme_tachy_bpm: Positive
+    extreme_tachy_beats: Count
+    vt_beats: Count
+    vt_bpm: Positive
+    v_run_beats: Count
+    pause_s: Positive
+    couplet_ms: Positive
+    bigeminy_cycles: Count
+    rate_clear_beats: Count
+    clear_beats: Count
+    hold_s: Positive
+
+
+class DashboardSettings(_Section, frozen=True, kw_only=True):
+    fps: Positive
+    seconds: Positive
+    trend_s: Positive
+    min_columns: Count
+    min_rows: Count
+
+
+class SupervisorSettings(_Section, frozen=True, kw_only=True):
+    stop_s: Positive
+    restart_s: Positive
+    restart_max_s: Positive
+    restart_limit: Count
+    restart_window_s: Positive
+
+
+class Settings(_Section, frozen=True, kw_only=True):
+    """All of config.toml."""
+
+    data: DataSettings
+    source: SourceSettings
+    link: LinkSettings
+    alert_socket: AlertSocketSettings
+    filter: FilterSettings
+    detector: DetectorSettings
+    quality: QualitySettings
+    classifier: ClassifierSettings
+    alarms: AlarmSettings
+    dashboard: DashboardSettings
+    supervisor: SupervisorSettings
+
+
+def default_file() -> Path:
+    """The shipped config.toml: inside the installed package, or at the top of a checkout."""
+    here = Path(__file__).resolve().parent
+    shipped = here / "config.toml"
+    return shipped if shipped.exists() else here.parent / "config.toml"
+
+
+def load(path: Path | None = None) -> Settings:
+    """The settings in force: the defaults, with the file at ``path`` laid over them.
+
+    Raises:
+        UsageError: the file is not there, is not TOML, or has a key or value that is not one of ours.
+    """
+    table = tomllib.loads(default_file().read_text("utf-8"))
+    name = "config.toml"
+    if path is not None:
+        name = str(path)
+        try:
+            overlay = tomllib.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror or error}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: not TOML: {error}") from error
+        _check_keys(overlay, table, path, "")
+        table = _merge(table, overlay)
+    try:
+        return msgspec.convert(table, Settings)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{name}: {error}") from error
+
+
+def loads(text: str) -> Settings:
+    """Settings from the JSON that :func:`dumps` wrote: how the supervisor hands them to the stages."""
+    return msgspec.json.decode(text.encode(), type=Settings)
+
+
+def dumps(settings: Settings) -> str:
+    """The settings as one line of JSON."""
+    return msgspec.json.encode(settings).decode()
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = _merge(below[key], value) if both else value
+    return merged
+
+
+def _check_keys(overlay: dict[str, Any], known: dict[str, Any], path: Path, prefix: str) -> None:
+    for key, value in overlay.items():
+        place = f"{prefix}{key}"
+        if place.startswith("data.versions."):
+            continue  # names of databases are the user's to add
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean {prefix}{near[0]}?" if near else f"; known here: {', '.join(known)}"
+            raise UsageError(f"{path}: unknown setting {place}{hint}")
+        if isinstance(value, dict) and isinstance(known[key], dict):
+            _check_keys(value, known[key], path, f"{place}.")
