@@ -5,7 +5,9 @@ Deviations: the GRU runs over a patient's successive beats, not over the samples
 what is known of this patient; the beat is seen beside the patient's own template; rhythm features join behind the
 convolutions; strides instead of pooling.
 
-The network keeps no state: ``step(x, f, hidden) -> (logits, hidden)``.
+The network keeps no state: ``step(seen, hidden) -> (logits, hidden)``. It is parted in two, because the first half
+has no memory: ``look`` sees any number of beats at once, of one patient or of many; ``step`` takes one beat of each
+patient further.
 """
 
 import torch
@@ -16,7 +18,8 @@ from monitor.events import CLASSES
 
 HIDDEN = 96
 """Size of a patient's state."""
-_EMBEDDING = 96
+EMBEDDING = 96
+"""Size of what is seen of one beat."""
 _WIDTHS = (16, 32, 48, 64)
 
 
@@ -31,33 +34,35 @@ class Network(nn.Module):
             layers += [nn.Conv1d(channels, width, kernel, stride=2, padding=kernel // 2), nn.ReLU()]
             channels, length = width, (length + 1) // 2
         self.convolutions = nn.Sequential(*layers)
-        self.embed = nn.Linear(channels * length + len(FEATURES), _EMBEDDING)
+        self.embed = nn.Linear(channels * length + len(FEATURES), EMBEDDING)
         self.dropout = nn.Dropout(dropout)
-        self.gru = nn.GRU(_EMBEDDING, HIDDEN)
-        self.head = nn.Sequential(nn.Linear(_EMBEDDING + HIDDEN, 64), nn.ReLU(), nn.Linear(64, len(CLASSES)))
+        self.gru = nn.GRU(EMBEDDING, HIDDEN)
+        self.head = nn.Sequential(nn.Linear(EMBEDDING + HIDDEN, 64), nn.ReLU(), nn.Linear(64, len(CLASSES)))
 
-    def forward(self, x: Tensor, f: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Many beats of many patients.
+    def look(self, x: Tensor, f: Tensor) -> Tensor:
+        """What is to be seen of each beat alone: x [B, CHANNELS, LENGTH], f [B, feature] → [B, EMBEDDING]."""
+        shape = self.convolutions(x).flatten(1)
+        return torch.relu(self.embed(torch.cat((shape, f), dim=-1)))
+
+    def step(self, seen: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """One beat of each of B patients.
 
         Args:
-            x: [T, B, CHANNELS, LENGTH], beats in their order along T.
-            f: [T, B, feature].
-            hidden: [B, HIDDEN].
+            seen: [B, EMBEDDING], from :meth:`look`.
+            hidden: [B, HIDDEN], the patients' states; zeros for a new one.
 
         Returns:
-            logits [T, B, class], hidden [B, HIDDEN] after the last beat.
+            logits [B, class], hidden [B, HIDDEN] after this beat.
         """
-        steps, batch = x.shape[:2]
-        shape = self.convolutions(x.reshape(steps * batch, CHANNELS, LENGTH)).reshape(steps, batch, -1)
-        seen = self.dropout(torch.relu(self.embed(torch.cat((shape, f), dim=-1))))
+        logits, last = self.forward(seen.unsqueeze(0), hidden)
+        return logits.squeeze(0), last
+
+    def forward(self, seen: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`step` along T successive beats: seen [T, B, EMBEDDING] → logits [T, B, class], hidden [B, HIDDEN]."""
+        seen = self.dropout(seen)
         remembered, last = self.gru(seen, hidden.unsqueeze(0))
         logits: Tensor = self.head(torch.cat((seen, self.dropout(remembered)), dim=-1))
         return logits, last.squeeze(0)
-
-    def step(self, x: Tensor, f: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """One beat of each of B patients: x [B, CHANNELS, LENGTH], f [B, feature], hidden [B, HIDDEN]."""
-        logits, last = self.forward(x.unsqueeze(0), f.unsqueeze(0), hidden)
-        return logits.squeeze(0), last
 
 
 def parameters(network: nn.Module) -> int:
