@@ -109,6 +109,8 @@ class AlarmSettings(_Section, frozen=True, kw_only=True):
     bigeminy_cycles: Count
     rate_clear_beats: Count
     clear_beats: Count
+    unusable_reports: Count
+    usable_reports: Count
     hold_s: Positive
 
 
