@@ -9,10 +9,10 @@ import threading
 import msgspec
 import numpy as np
 import pytest
-import wfdb
 
 from monitor.errors import UserError
 from replay import physionet
+from replay.records import Record
 
 
 @pytest.fixture
@@ -20,19 +20,10 @@ def published(tmp_path):
     """What the server serves: database mitdb 1.0.0 with record 1 (and its .atr) and patient/2 (without)."""
     root = tmp_path / "www" / "mitdb" / "1.0.0"
     (root / "patient").mkdir(parents=True)
-    for folder, name in ((root, "1"), (root / "patient", "2")):
-        signal = [[i % 50] for i in range(90_000)]
-        wfdb.wrsamp(
-            name,
-            360,
-            ["mV"],
-            ["I"],
-            d_signal=np.array(signal),
-            fmt=["16"],
-            adc_gain=[200.0],
-            baseline=[0],
-            write_dir=str(folder),
-        )
+    for record in ("1", "patient/2"):
+        name = record.rpartition("/")[2]
+        (root / f"{record}.dat").write_bytes(np.arange(90_000).astype("<i2").tobytes())
+        (root / f"{record}.hea").write_text(f"{name} 1 360 90000\n{name}.dat 16 200/mV 12 0 0 0 0 I\n")
     (root / "1.atr").write_bytes(b"beats")
     publish(root)
     return root
@@ -89,6 +80,7 @@ def test_a_record_is_fetched_whole_once(server, data, cache, published, asked):
     data = data(server)
     path = physionet.locate("mitdb/1", data, lambda *step: seen.append(step))
     assert path == cache / "mitdb" / "1"
+    assert Record(path).length == 90_000
     assert kept(cache) == ["mitdb/1.atr", "mitdb/1.dat", "mitdb/1.hea"]
     assert (cache / "mitdb" / "1.dat").read_bytes() == (published / "1.dat").read_bytes()
     assert seen[0] == ("1.dat", physionet.BLOCK, 180_000)

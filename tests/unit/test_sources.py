@@ -336,5 +336,6 @@ def test_real_recordings(data_dir, settings, name):
     got, _ = laws(play(source, (36,)))
     original = wfdb.rdrecord(str(data_dir / name), channels=[0])
     signal = original.p_signal[: 20 * original.fs].T
-    assert np.nanmax(np.abs(got[0, :: 360 // 5][:-1] - resampled(signal, original.fs)[0, :: 360 // 5][:-1])) == 0
-    assert abs(np.nanstd(got[0]) - np.nanstd(signal)) < 0.01 * np.nanstd(signal)
+    np.testing.assert_array_equal(got, resampled(signal, original.fs))
+    # All but the noise that the source's own Nyquist frequency is near to has come through.
+    assert np.nanstd(got[0]) == pytest.approx(np.nanstd(signal), rel=0.02)
