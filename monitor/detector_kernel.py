@@ -158,7 +158,7 @@ def locate(s, plan, peak):
         if deflection > height:
             height = deflection
             best = n
-    return best - plan.lag
+    return max(best - plan.lag, s.origin)
 
 
 @compiled

@@ -103,8 +103,11 @@ class _Page:
 class Publisher:
     """The sending end of a link."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, settings: LinkSettings) -> None:
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, settings: LinkSettings, *, awaits: int = 0
+    ) -> None:
         self._settings = settings
+        self._awaits = awaits
         self._run = int.from_bytes(os.urandom(8), "little") >> 1
         self._number = 0
         self._final = False
@@ -129,19 +132,15 @@ class Publisher:
 
     @property
     def congested(self) -> bool:
-        """A needed subscriber is too far behind: wait."""
+        """A needed subscriber is too far behind, or the ``awaits`` first ones are not there yet: wait."""
+        if len(self._peers) < self._awaits:
+            return True
         now = time.monotonic()
         return any(
             self._number - peer.acknowledged >= self._settings.window
             for peer in self._peers.values()
             if peer.needed and now - peer.heard < self._settings.dead_s
         )
-
-    @property
-    def needed_peers(self) -> int:
-        """Needed subscribers that have said hello and live."""
-        now = time.monotonic()
-        return sum(p.needed and now - p.heard < self._settings.dead_s for p in self._peers.values())
 
     @property
     def drained(self) -> bool:

@@ -55,7 +55,8 @@ class Chain:
 
 
 class Lifeline:
-    """Tells when to stop: SIGTERM came, or the pipe from the supervisor closed."""
+    """Tells when to stop: SIGTERM came, or the supervisor's end of the lifeline (a socket pair) closed. Tells the
+    supervisor when the stage is ready."""
 
     def __init__(self, descriptor: int | None) -> None:
         self.descriptor = descriptor
@@ -66,6 +67,11 @@ class Lifeline:
         signal.signal(signal.SIGTERM, self._on_signal)
         # Ctrl-C reaches every process of the terminal; the supervisor decides what it means.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def ready(self) -> None:
+        """Everything that a person could have got wrong has been tried, and was right."""
+        if self.descriptor is not None:
+            os.write(self.descriptor, b"r")
 
     @property
     def descriptors(self) -> list[int]:

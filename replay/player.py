@@ -1,6 +1,6 @@
 """A recording played as a stream: at 360 Hz, its missing samples made gaps, from any point, again and again if wanted.
 
-Laws: those of every source (``replay.sources``). Each lap of a loop is resampled as a recording of its own, and the
+Laws: those of every source (``monitor.sources``). Each lap of a loop is resampled as a recording of its own, and the
 sample index runs on. A gap at the end of a lap ends with it.
 """
 
@@ -10,10 +10,10 @@ import numpy.typing as npt
 from monitor.config import Settings
 from monitor.errors import UserError
 from monitor.events import Closed, Event, Floats, Gap, Numbering, Opened, Samples
+from monitor.sources import SourceRequest
 from replay.headers import choose
 from replay.records import Recording
 from replay.resample import Resampler, output_length
-from replay.sources import SourceRequest
 
 
 class Demo:

@@ -6,7 +6,6 @@ detection errors, templates and RR features come out as they would from such a p
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -16,8 +15,8 @@ from monitor import beats
 from monitor.config import Settings
 from monitor.detector import Detector
 from monitor.events import CLASSES, FS, Beat, Closed, Floats, Level, Opened, Samples
-from replay.physionet import find_record
-from replay.sources import SourceRequest, open_source
+from monitor.sources import SourceRequest, open_source
+from replay import physionet
 from trainer.ec57 import MATCH_WINDOW_S, match
 from trainer.references import load_reference
 
@@ -106,7 +105,7 @@ def read_signal(record: str, lead: int, settings: Settings) -> Floats:
 def read(record: str, lead: int, settings: Settings) -> Recording:
     """One lead and the reference of ``database/record``."""
     signal = read_signal(record, lead, settings)
-    reference = load_reference(Path(find_record(record, settings)))
+    reference = load_reference(physionet.locate(record, settings.data))
     labels = np.array([CLASSES.index(label) for label in reference.labels], dtype=np.int64)
     samples = np.round(reference.samples * (FS / reference.fs)).astype(np.int64)
     return Recording(record, lead, signal, samples, labels)

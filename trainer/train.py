@@ -24,7 +24,7 @@ from monitor.checkpoint import save
 from monitor.config import Settings
 from monitor.events import CLASSES
 from monitor.network import HIDDEN, Network
-from replay.physionet import find_record
+from replay import physionet
 from trainer.dataset import UNKNOWN, Recording, Sequence, augmented, draw, prepare, read, read_noise
 from trainer.protocols import Protocol
 
@@ -204,7 +204,7 @@ def origin(protocol: Protocol, recipe: Recipe, settings: Settings, figures: dict
     for record in protocol.train:
         digest = hashlib.sha256()
         for suffix in (".dat", ".atr"):
-            digest.update(Path(f"{find_record(record, settings)}{suffix}").read_bytes())
+            digest.update(Path(f"{physionet.locate(record, settings.data)}{suffix}").read_bytes())
         hashes[record] = digest.hexdigest()[:16]
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent

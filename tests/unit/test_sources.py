@@ -21,7 +21,7 @@ from monitor.errors import UserError
 from monitor.events import Closed, Gap, Opened, Samples
 from replay.player import Player
 from replay.resample import Resampler, output_length
-from replay.sources import GROUP, SourceRequest, open_source, stream_name
+from monitor.sources import GROUP, SourceRequest, open_source, stream_name
 
 
 class Tape:
@@ -317,7 +317,7 @@ def test_other_packages_may_add_a_scheme(settings, monkeypatch):
     laws(play(open_source(request("good:1"), settings)))
     with pytest.raises(UserError, match="no_such_package_anywhere:open cannot be loaded"):
         open_source(request("broken:1"), settings)
-    with pytest.raises(UserError, match="there are broken:, good:, replay:"):
+    with pytest.raises(UserError, match="there are broken:, good:"):
         open_source(request("other:1"), settings)
 
 

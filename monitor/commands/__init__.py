@@ -1,0 +1,1 @@
+"""One module a command of ``ecg-monitor``; ``cli`` parses, these do."""

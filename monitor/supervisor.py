@@ -1,0 +1,208 @@
+"""Starts the stages, restarts the dead, stops them in order.
+
+Laws: no stage outlives the supervisor (each holds one end of a lifeline, a socket pair that closes with it, even when
+it is killed); the terminal is left as it was found; a stage that ends with a person's mistake ends the daemon with
+that line, a stage that dies is started again, and one that dies again and again ends the daemon with its last words.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from monitor.config import SupervisorSettings
+from monitor.errors import UserError
+
+_TICK_S = 0.05
+"""s between two looks at the children."""
+_START_S = 60.0
+"""s until every stage must be ready: the first start compiles the kernels."""
+_LAST_WORDS = 12
+"""Lines of a dead stage's log that are shown."""
+_RESTORE_SCREEN = "\x1b[?1049l\x1b[?25h"
+"""Leaves the alternate screen and shows the cursor, should the dashboard have been killed."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
+
+
+@dataclass
+class Child:
+    """One process of the daemon."""
+
+    name: str
+    arguments: list[str]
+    """Of ``python -m monitor``; the lifeline's descriptor is appended."""
+    foreground: bool = False
+    """Has the terminal; the daemon ends when it ends."""
+    process: subprocess.Popen[bytes] | None = None
+    lifeline: socket.socket | None = None
+    ready: bool = False
+    finished: bool = False
+    deaths: list[float] = field(default_factory=list)
+    again_at: float | None = None
+
+
+class Supervisor:
+    """One daemon's processes."""
+
+    def __init__(self, children: Sequence[Child], folder: Path, settings: SupervisorSettings) -> None:
+        self._children = list(children)
+        self._folder = folder
+        self._settings = settings
+        self._signal = 0
+        self._terminal = _terminal_state()
+
+    def run(self) -> int:
+        """Until the foreground child ends, a signal comes, or something fails for good; the exit code.
+
+        Raises:
+            UserError: a stage could not begin or go on; its line.
+        """
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            for child in self._children:
+                if not child.foreground:
+                    self._start(child)
+            started = time.monotonic()
+            while not self._signal:
+                self._listen()
+                ended = self._look()
+                if ended is not None:
+                    return ended
+                backs = [child for child in self._children if not child.foreground]
+                if all(child.ready for child in backs):
+                    for child in self._children:
+                        if child.foreground and child.process is None:
+                            self._start(child)
+                elif time.monotonic() - started > _START_S:
+                    slow = ", ".join(child.name for child in backs if not child.ready)
+                    raise UserError(f"not ready after {_START_S:.0f} s: {slow}{self._last_words(slow)}")
+            return INTERRUPTED if self._signal == signal.SIGINT else 128 + self._signal
+        finally:
+            self._stop()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signal = number
+
+    def _start(self, child: Child) -> None:
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "monitor", *child.arguments, "--lifeline", str(theirs.fileno())]
+        with contextlib.ExitStack() as stack:
+            stack.callback(theirs.close)
+            log = stack.enter_context((self._folder / f"{child.name}.log").open("ab"))
+            child.process = subprocess.Popen(
+                command,
+                pass_fds=(theirs.fileno(),),
+                stdin=None if child.foreground else subprocess.DEVNULL,
+                stdout=None if child.foreground else log,
+                stderr=log,
+            )
+        if child.lifeline is not None:
+            child.lifeline.close()
+        child.lifeline = ours
+        child.again_at = None
+
+    def _listen(self) -> None:
+        """Waits a tick for stages that say that they are ready."""
+        lines = {child.lifeline.fileno(): child for child in self._children if child.lifeline and not child.ready}
+        if not lines:
+            time.sleep(_TICK_S)
+            return
+        readable, _, _ = select.select(list(lines), [], [], _TICK_S)
+        for descriptor in readable:
+            child = lines[descriptor]
+            if os.read(descriptor, 1):
+                child.ready = True
+            else:  # it has died; _look finds it
+                time.sleep(_TICK_S)
+
+    def _look(self) -> int | None:
+        """Reaps and restarts; the daemon's exit code when it is over."""
+        now = time.monotonic()
+        for child in self._children:
+            if child.again_at is not None and now >= child.again_at:
+                self._start(child)
+            if child.process is None or child.finished or (code := child.process.poll()) is None:
+                continue
+            if child.again_at is not None:
+                continue
+            if child.foreground and code in (0, INTERRUPTED):
+                return code
+            if code == 0:
+                child.finished = True
+                continue
+            if code in (1, 2):
+                raise UserError(self._last_line(child))
+            self._died(child, code, now)
+        return None
+
+    def _died(self, child: Child, code: int, now: float) -> None:
+        settings = self._settings
+        child.deaths = [at for at in child.deaths if now - at < settings.restart_window_s] + [now]
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        if len(child.deaths) > settings.restart_limit:
+            words = self._last_words(child.name)
+            raise UserError(f"{child.name} died {len(child.deaths)} times, last by {how}; giving up{words}")
+        if child.foreground:
+            self._restore_terminal()
+        child.again_at = now + min(settings.restart_s * 2 ** (len(child.deaths) - 1), settings.restart_max_s)
+
+    def _stop(self) -> None:
+        """All processes, the foreground first, so that the terminal is free; what does not end in time is killed."""
+        running = [c for c in reversed(self._children) if c.process is not None and c.process.poll() is None]
+        for child in running:
+            if child.process is not None:
+                child.process.terminate()
+        until = time.monotonic() + self._settings.stop_s
+        for child in running:
+            if child.process is None:
+                continue
+            try:
+                child.process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+        for child in self._children:
+            if child.lifeline is not None:
+                child.lifeline.close()
+        self._restore_terminal()
+
+    def _restore_terminal(self) -> None:
+        if self._terminal is None:
+            return
+        descriptor, attributes = self._terminal
+        if termios.tcgetattr(descriptor) != attributes:
+            # Only when the dashboard could not do it itself.
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, attributes)
+            os.write(sys.stdout.fileno(), _RESTORE_SCREEN.encode())
+
+    def _last_line(self, child: Child) -> str:
+        lines = self._log(child.name)
+        return lines[-1].removeprefix("ecg-monitor: ") if lines else f"{child.name} ended without a word"
+
+    def _last_words(self, name: str) -> str:
+        lines = self._log(name)[-_LAST_WORDS:]
+        return "".join(f"\n  {line}" for line in lines)
+
+    def _log(self, name: str) -> list[str]:
+        path = self._folder / f"{name}.log"
+        return path.read_text("utf-8", "replace").rstrip().splitlines() if path.exists() else []
+
+
+def _terminal_state() -> tuple[int, list[object]] | None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return None
+    descriptor = sys.stdin.fileno()
+    return descriptor, termios.tcgetattr(descriptor)

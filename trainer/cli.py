@@ -1,0 +1,112 @@
+"""``ecg-train``: fit and evaluate the beat classifier."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+
+from monitor import config
+from monitor.errors import UserError
+from trainer.protocols import PROTOCOLS
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="ecg-train", description="Fits and evaluates the beat classifier.")
+    top.add_argument("--config", type=Path, metavar="FILE")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    fit = commands.add_parser(
+        "fit",
+        help="train",
+        epilog="examples:\n  ecg-train fit --out runs/a\n  ecg-train fit --final --out runs/final",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    fit.add_argument("--protocol", choices=sorted(PROTOCOLS), default="between-patients")
+    fit.add_argument("--final", action="store_true", help="learn from the validation patients too; choose nothing")
+    fit.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights.safetensors and log.csv go there")
+    fit.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the recipe: epochs=20")
+    fit.add_argument("--threads", type=int, default=2, help="of torch")
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="score weights with the whole pipeline, own R peaks",
+        epilog="examples:\n  ecg-train evaluate\n  ecg-train evaluate --on validate --weights runs/a/weights.safetensors",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    evaluate.add_argument("--protocol", choices=sorted(PROTOCOLS), default="between-patients")
+    evaluate.add_argument("--on", choices=("validate", "test"), default="test")
+    evaluate.add_argument("--weights", type=Path, metavar="FILE", help="(default: those that ship)")
+    evaluate.add_argument("--json", action="store_true")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit codes as ``ecg-monitor``'s."""
+    given = parser().parse_args(arguments)
+    try:
+        settings = config.load(given.config)
+        return _fit(given, settings) if given.command == "fit" else _evaluate(given, settings)
+    except UserError as error:
+        print(f"ecg-train: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _fit(given: argparse.Namespace, settings: config.Settings) -> int:
+    import torch
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from trainer.train import Recipe, fit
+
+    changes = {}
+    for word in given.set:
+        name, _, value = word.partition("=")
+        if name not in Recipe.__struct_fields__:
+            raise UserError(f"--set {word}: the recipe has {', '.join(Recipe.__struct_fields__)}")
+        try:
+            changes[name] = json.loads(value)
+        except ValueError as error:
+            raise UserError(f"--set {word}: {value} is no number") from error
+    try:
+        recipe = msgspec.convert(changes, Recipe)
+    except msgspec.ValidationError as error:
+        raise UserError(f"--set: {error}") from error
+    protocol = PROTOCOLS[given.protocol]
+    torch.set_num_threads(given.threads)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[said]}"))
+    console = Console()
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("epochs", total=recipe.epochs, said="")
+
+        def tell(epoch: int, figures: dict[str, float]) -> None:
+            words = "  ".join(f"{name} {value:.3f}" for name, value in figures.items() if name != "epoch")
+            progress.update(task, completed=epoch, said=words)
+            if not console.is_terminal:
+                print(f"epoch {epoch}: {words}", flush=True)
+
+        path = fit(protocol.final() if given.final else protocol, recipe, settings, given.out, tell)
+    print(path)
+    return 0
+
+
+def _evaluate(given: argparse.Namespace, settings: config.Settings) -> int:
+    from monitor.checkpoint import SHIPPED, load
+    from trainer.evaluate import Result, evaluate, scores, table
+
+    network, origin = load(given.weights or SHIPPED)
+    protocol = PROTOCOLS[given.protocol]
+    records = protocol.test if given.on == "test" else protocol.validate
+
+    def tell(result: Result) -> None:
+        v, s = (scores(result.confusion)[name] for name in "VS")
+        print(f"{result.record}: V F1 {v[2]:.3f} of {v[3]}, S F1 {s[2]:.3f} of {s[3]}", file=sys.stderr, flush=True)
+
+    results = evaluate(records, network, settings, tell)
+    if given.json:
+        print(json.dumps({r.record: r.confusion.tolist() for r in results}))
+    else:
+        print(f"weights: {origin['protocol']}, seed {origin['recipe']['seed']}; on {given.protocol}, {given.on}")
+        print(table(results))
+    return 0
