@@ -73,7 +73,7 @@ class StreamFold:
         self._silent_s = dashboard.silent_s
         self._asystole = round(settings.alarms.asystole_s * FS)
         self._trend = round(dashboard.trend_s * FS)
-        self._window = round(dashboard.seconds * FS)
+        self._window = round(dashboard.keep_s * FS / 2)
         self._opened: Opened | None = None
         self._closed: Closed | None = None
         self._lost_at = -1
@@ -280,7 +280,7 @@ class StreamFold:
 def settle(limits: tuple[float, float] | None, signal: Floats) -> tuple[float, float]:
     """Limits of the picture, mV, one second later: widened at once to what ``signal`` needs, narrowed slowly.
 
-    They narrow only when more than two steps are empty, and then by a quarter of what is empty: a picture that
+    They narrow only when more than one step is empty, and then by a quarter of what is empty: a picture that
     follows every beat cannot be read.
     """
     low, high = (float(q) for q in np.quantile(signal, (TAIL, 1 - TAIL)))
@@ -296,6 +296,6 @@ def _follow(limit: float, wanted: float, outwards: int) -> float:
     empty = (limit - wanted) * outwards
     if empty < 0:
         return wanted
-    if empty <= 2 * STEP_MV:
+    if empty <= STEP_MV:
         return limit
     return limit - outwards * STEP_MV * float(np.ceil(empty / 4 / STEP_MV))
