@@ -11,7 +11,7 @@ from rich.text import Text
 
 from monitor.config import DashboardSettings
 from monitor.dashboard import panels
-from monitor.dashboard.look import QUIET, RULE, WARN, Look, beside, pad, rule
+from monitor.dashboard.look import QUIET, RULE, WARN, Look, beside, pad, rule, say
 from monitor.dashboard.waveform import trend_panel, wave_panel
 from monitor.views import Snapshot, StreamView
 
@@ -55,7 +55,7 @@ def render(snapshot: Snapshot, width: int, height: int, look: Look, settings: Da
     """The picture of ``snapshot`` on ``width`` × ``height`` cells."""
     if width < settings.min_columns or height < settings.min_rows:
         need = f"at least {settings.min_columns}×{settings.min_rows} needed"
-        return Group(Text(f"terminal too small: {width}×{height}, {need}", no_wrap=True))
+        return Group(say(f"terminal too small: {width}×{height}, {need}", no_wrap=True))
     view = snapshot.streams[look.stream] if look.stream < len(snapshot.streams) else None
     build = _wide if width >= WIDE[0] and height >= WIDE[1] else _narrow
     lines = build(_Frame(snapshot, view, width, height, look, settings))
@@ -106,7 +106,7 @@ def _wide(frame: _Frame) -> list[Text]:
     snapshot, view, width, height, look, settings = frame
     top = panels.header(view, width)
     rows = 2 if height < 40 else 4
-    top += [Text(" " * width) for _ in range(height >= 48)]
+    top += [say(" " * width) for _ in range(height >= 48)]
     top += panels.alerts(view, width, rows, look.time)
     bottom = _footer(width, look)
     body = height - len(top) - len(bottom)
@@ -114,24 +114,26 @@ def _wide(frame: _Frame) -> list[Text]:
     main_w = width - side_w - 3
     low = [rule("STAGES", main_w, panels.STAGE_HEADS), *panels.stages(snapshot, main_w, len(snapshot.stages))]
     wave_h = body - len(low)
+    logged = False
     if view is not None:
         trend_h = max(3, body // 6)
         trend = [rule(f"RR INTERVALS, {settings.trend_s:.0f} s", main_w)]
         low = trend + trend_panel(view, main_w, trend_h, settings.trend_s) + low
         wave_h = min(body - len(low), max(WAVE_ROWS, main_w // 6))
         rest = body - len(low) - wave_h
-        if rest > 2:
+        logged = rest > 2
+        if logged:
             low += [rule("ALERT LOG", main_w), *panels.log(view, main_w, rest - 1)]
         else:
             wave_h += rest
     main = _picture(frame, main_w, wave_h) + low
-    bar = [Text(" │ ", RULE) for _ in range(body)]
-    side = pad(_side(frame, side_w, body), side_w, body)
+    bar = [say(" │ ", RULE) for _ in range(body)]
+    side = pad(_side(frame, side_w, body, logged), side_w, body)
     return top + beside(main, bar, side) + bottom
 
 
-def _side(frame: _Frame, width: int, height: int) -> list[Text]:
-    """Heart rate, beats, signal, the other streams, and in what is left the alerts so far."""
+def _side(frame: _Frame, width: int, height: int, logged: bool) -> list[Text]:
+    """Heart rate, beats, signal, the other streams; in what is left the log, or where that stands elsewhere, a tally."""
     snapshot, view = frame.snapshot, frame.view
     if view is None:
         return []
@@ -147,8 +149,7 @@ def _side(frame: _Frame, width: int, height: int) -> list[Text]:
         side += [rule(f"STREAMS {len(snapshot.streams)}", width), *listed, *gap]
     rest = height - len(side) - 1
     if rest >= 2:
-        # where the log stands under the waveform, the side has the tally
-        panel, title = (panels.tally, "ALERTS SO FAR") if roomy else (panels.log, "ALERT LOG")
+        panel, title = (panels.tally, "ALERTS SO FAR") if logged else (panels.log, "ALERT LOG")
         side += [rule(title, width), *panel(view, width, rest)]
     return side
 
@@ -157,15 +158,15 @@ def _picture(frame: _Frame, width: int, height: int) -> list[Text]:
     """The waveform; or the help, or what is being waited for, in its place."""
     view, look = frame.view, frame.look
     if look.help:
-        return pad([Text(f"   {line}", QUIET) for line in _HELP], width, height)
+        return pad([say(f"   {line}", QUIET) for line in _HELP], width, height)
     if view is None:
         blank = [Text() for _ in range(height // 2)]
-        return pad([*blank, Text("waiting for a stream …".center(width), QUIET)], width, height)
+        return pad([*blank, say("waiting for a stream …".center(width), QUIET)], width, height)
     return wave_panel(look.held or view, width, height, frame.settings.seconds, look.zoom)
 
 
 def _footer(width: int, look: Look) -> list[Text]:
-    line = Text(_KEYS, QUIET)
+    line = say(_KEYS, QUIET)
     if look.held is not None:
-        line = Text(" PICTURE PAUSED, p to go on ", f"bold {WARN} reverse").append(_KEYS, QUIET)
+        line = say(" PICTURE PAUSED, p to go on ", f"bold {WARN} reverse").append(_KEYS, QUIET)
     return pad([line], width, 1)

@@ -8,27 +8,29 @@ from rich.text import Text
 from monitor.events import FS, Alert, AlertState, BeatClass, Priority
 from monitor.views import StreamView
 
-TRACE = "bright_green"
-QUIET = "grey58"  # labels, rules: there when looked for
+TRACE = "#3ddc84"  # as on a bedside monitor, the figure of the heart rate has the colour of its trace
+STALE = "#2a7a4f"
+TREND = "#4cc9f0"
+QUIET = "grey58"  # labels: there when looked for
 RULE = "grey35"
-GOOD = "green"
-WARN = "yellow"
-BAD = "bold red"
+GOOD = "#3ddc84"
+WARN = "#ffd23f"
+BAD = "bold #ff5c57"
 
 CLASS_STYLE: dict[BeatClass | None, str] = {
-    BeatClass.N: "green",
-    BeatClass.S: "bold cyan",
-    BeatClass.V: "bold red",
-    BeatClass.F: "bold magenta",
-    BeatClass.Q: "bold yellow",
+    BeatClass.N: "#3ddc84",
+    BeatClass.S: "bold #4cc9f0",
+    BeatClass.V: "bold #ff5c57",
+    BeatClass.F: "bold #e07bff",
+    BeatClass.Q: "bold #ffd23f",
     None: QUIET,
 }
 
 STARS = {Priority.HIGH: "***", Priority.MEDIUM: "**", Priority.LOW: "*"}
 FLASH_HZ = {Priority.HIGH: 2.0, Priority.MEDIUM: 0.6, Priority.LOW: 0.0}
 """IEC 60601-1-8: high 1.4 to 2.8 Hz, medium 0.4 to 0.8 Hz, low does not flash."""
-_LIT = {Priority.HIGH: "bold bright_white on red", Priority.MEDIUM: "bold black on yellow", Priority.LOW: "cyan"}
-_DARK = {Priority.HIGH: "bold red", Priority.MEDIUM: "bold yellow", Priority.LOW: "cyan"}
+_LIT = {Priority.HIGH: "bold #ffffff on #d01f1f", Priority.MEDIUM: "bold #101010 on #ffd23f", Priority.LOW: "#4cc9f0"}
+_DARK = {Priority.HIGH: "bold #ff5c57", Priority.MEDIUM: "bold #ffd23f", Priority.LOW: "#4cc9f0"}
 
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _UNKNOWN = "�"
@@ -75,6 +77,11 @@ def priority_style(priority: Priority) -> str:
 def message(alert: Alert) -> str:
     """What an alert says, in one clean line."""
     return clean(alert.message or alert.kind)
+
+
+def say(text: str, style: str = "") -> Text:
+    """A line that begins with ``text``; unlike ``Text(text, style)``, what is appended has its own style."""
+    return Text().append(text, style)
 
 
 def fit(line: Text, width: int) -> Text:

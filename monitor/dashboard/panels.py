@@ -17,6 +17,7 @@ from monitor.dashboard.look import (
     message,
     pad,
     priority_style,
+    say,
     spread,
 )
 from monitor.events import CLASSES, FS, AlertState, Cause, Level
@@ -43,7 +44,7 @@ _FEEDS = {
 
 def header(view: StreamView | None, width: int) -> list[Text]:
     """Who is shown, from where, how far."""
-    left = Text(" ECG-MONITOR", "bold")
+    left = say(" ECG-MONITOR", "bold")
     right = Text()
     if view is not None:
         left.append("  ").append(clean(view.name), "bold bright_white")
@@ -69,7 +70,7 @@ def _times(speed: float) -> str:
 def alerts(view: StreamView | None, width: int, height: int, time: float) -> list[Text]:
     """What holds now, the worst first; what does not fit is counted."""
     if view is None or not view.alerts:
-        return pad([Text(" no alerts", QUIET)], width, height)
+        return pad([say(" no alerts", QUIET)], width, height)
     lines = []
     hidden = len(view.alerts) - height
     for i, alert in enumerate(view.alerts[:height], 1):
@@ -78,7 +79,7 @@ def alerts(view: StreamView | None, width: int, height: int, time: float) -> lis
             since = f" acknowledged,{since}"
         if hidden > 0 and i == height:
             since = f" +{hidden} more "
-        line = spread(Text(f" {STARS[alert.priority]:<4}{message(alert)}"), Text(since), width)
+        line = spread(say(f" {STARS[alert.priority]:<4}{message(alert)}"), say(since), width)
         line.style = alert_style(alert, time)
         lines.append(line)
     return pad(lines, width, height)
@@ -88,10 +89,10 @@ def heart_rate(view: StreamView, width: int, height: int, scale: int = 1) -> lis
     """The figure to be read from afar."""
     known = view.heart_rate is not None
     rows = block(f"{view.heart_rate:3.0f}" if known else "---", scale)
-    lines = [Text(f" {row}", f"bold {GOOD}" if known else QUIET) for row in rows]
+    lines = [say(f" {row}", f"bold {GOOD}" if known else QUIET) for row in rows]
     lines[-1].append("  bpm", QUIET)
     if view.rr and known:
-        lines.append(Text(f" RR {view.rr[-1].seconds * 1000:.0f} ms", QUIET))
+        lines.append(say(f" RR {view.rr[-1].seconds * 1000:.0f} ms", QUIET))
     return pad(lines, width, height)
 
 
@@ -101,7 +102,7 @@ def beats(view: StreamView, width: int, height: int) -> list[Text]:
     lines = []
     for label in CLASSES:
         count = view.counts[label]
-        line = Text(f" {label} ", CLASS_STYLE[label] if count else QUIET)
+        line = say(f" {label} ", CLASS_STYLE[label] if count else QUIET)
         line.append(f"{count:>7}", "" if count else QUIET)
         if total and count and width >= 20:
             line.append(f"{100 * count / total:6.1f} %", QUIET)
@@ -109,7 +110,7 @@ def beats(view: StreamView, width: int, height: int) -> list[Text]:
             if room >= 10:
                 line.append("  ").append("■" * max(1, round(room * count / total)), CLASS_STYLE[label])
         lines.append(line)
-    lines.append(Text(f" · {view.pending:>7} pending", QUIET))
+    lines.append(say(f" · {view.pending:>7} pending", QUIET))
     return pad(lines, width, height)
 
 
@@ -132,7 +133,7 @@ def signal(view: StreamView, width: int, height: int) -> list[Text]:
 
 
 def _fact(name: str, value: str, style: str) -> Text:
-    return Text(f" {name:<8}", QUIET).append(value, style)
+    return say(f" {name:<8}", QUIET).append(value, style)
 
 
 def _quality(view: StreamView) -> tuple[str, str]:
@@ -158,12 +159,12 @@ def stages(snapshot: Snapshot, width: int, height: int) -> list[Text]:
 def _stage(stage: StageView, width: int) -> Text:
     name = clean(stage.name)
     if stage.state is StageState.DOWN:
-        return Text(f" {name} is DOWN, silent for {stage.age:.0f} s: it is being restarted", BAD)
-    line = Text(f" {name:<11}")
+        return say(f" {name} is DOWN, silent for {stage.age:.0f} s: it is being restarted", BAD)
+    line = say(f" {name:<11}")
     line.append(f"{stage.state:<8}", GOOD if stage.state is StageState.UP else QUIET)
     if stage.state is StageState.STARTING:
         return line
-    figures = Text(f"{stage.events_out:10.1f}{stage.samples:11.0f}")
+    figures = say(f"{stage.events_out:10.1f}{stage.samples:11.0f}")
     figures.append(f"{stage.lost:7}", BAD if stage.lost else "")
     figures.append(f"{stage.repaired:10}").append(f"{100 * stage.busy:5.0f} %", WARN if stage.busy > 0.8 else "")
     extra = clean(stage.detail)
@@ -176,7 +177,7 @@ def _stage(stage: StageView, width: int) -> Text:
 
 def stage_line(snapshot: Snapshot, width: int) -> list[Text]:
     """All stages in one line."""
-    line = Text(" ")
+    line = say(" ")
     for stage in snapshot.stages:
         name = clean(stage.name)
         if stage.state is StageState.DOWN:
@@ -189,7 +190,7 @@ def stage_line(snapshot: Snapshot, width: int) -> list[Text]:
 
 def _stream(view: StreamView, chosen: bool) -> Text:
     """A stream in short: name, heart rate, worst alert or what is wrong with its signal."""
-    line = Text("▸ " if chosen else "  ", "bold")
+    line = say("▸ " if chosen else "  ", "bold")
     line.append(clean(view.name), "bold" if chosen else "")
     line.append(" --" if view.heart_rate is None else f" {view.heart_rate:.0f}", "" if chosen else QUIET)
     words, style = _state(view)
@@ -207,14 +208,14 @@ def _state(view: StreamView) -> tuple[str, str]:
 
 def stream_strip(snapshot: Snapshot, look: Look, width: int) -> list[Text]:
     """All streams in one line; it scrolls so that the chosen one is seen."""
-    place = Text(f" {look.stream + 1}/{len(snapshot.streams)}", QUIET)
+    place = say(f" {look.stream + 1}/{len(snapshot.streams)}", QUIET)
     parts = [_stream(view, i == look.stream) for i, view in enumerate(snapshot.streams)]
     first = look.stream
     used = place.cell_len + parts[first].cell_len
     while first > 0 and used + parts[first - 1].cell_len + 2 < width:
         first -= 1
         used += parts[first].cell_len + 2
-    return pad([place.append("  ").append_text(Text("  ").join(parts[first:]))], width, 1)
+    return pad([place.append("  ").append_text(say("  ").join(parts[first:]))], width, 1)
 
 
 def stream_list(snapshot: Snapshot, look: Look, width: int, height: int) -> list[Text]:
@@ -222,10 +223,10 @@ def stream_list(snapshot: Snapshot, look: Look, width: int, height: int) -> list
     first = max(0, min(look.stream - height // 2, len(snapshot.streams) - height))
     lines = []
     for i, view in enumerate(snapshot.streams[first : first + height], first):
-        name = Text("▸ " if i == look.stream else "  ", "bold").append(clean(view.name))
+        name = say("▸ " if i == look.stream else "  ", "bold").append(clean(view.name))
         words, style = _state(view)
         rate = "--" if view.heart_rate is None else f"{view.heart_rate:.0f}"
-        right = Text(f" {rate:>4}  ").append(f"{words:<9} ", style)
+        right = say(f" {rate:>4}  ").append(f"{words:<9} ", style)
         stars = STARS[view.worst.priority] if view.worst else ""
         right.append(f"{stars:<4}", priority_style(view.worst.priority) if view.worst else "")
         lines.append(spread(name, right, width))
@@ -238,11 +239,11 @@ _STATES = {AlertState.ACKNOWLEDGED: "ack", AlertState.ENDED: "end"}
 def log(view: StreamView, width: int, height: int) -> list[Text]:
     """The last alert events, the newest on top."""
     if not view.log:
-        return pad([Text(" no alert so far", QUIET)], width, height)
+        return pad([say(" no alert so far", QUIET)], width, height)
     lines = []
     for alert in reversed(view.log[-height:]):
         over = alert.state is AlertState.ENDED
-        line = Text(f" {clock(alert.sample)}  ", QUIET)
+        line = say(f" {clock(alert.sample)}  ", QUIET)
         mark = _STATES.get(alert.state, STARS[alert.priority])
         line.append(f"{mark:<5}", QUIET if over else priority_style(alert.priority))
         lines.append(line.append(message(alert), QUIET if over else ""))
@@ -252,5 +253,5 @@ def log(view: StreamView, width: int, height: int) -> list[Text]:
 def tally(view: StreamView, width: int, height: int) -> list[Text]:
     """How often each kind of alert was raised, the most frequent first."""
     kinds = sorted(view.raised.items(), key=lambda kind: (-kind[1], kind[0]))
-    lines = [Text(f" {count:>5}  {clean(kind.replace('_', ' '))}") for kind, count in kinds]
-    return pad(lines or [Text(" no alert so far", QUIET)], width, height)
+    lines = [say(f" {count:>5}  {clean(kind.replace('_', ' '))}") for kind, count in kinds]
+    return pad(lines or [say(" no alert so far", QUIET)], width, height)

@@ -4,7 +4,7 @@ import numpy as np
 from rich.text import Text
 
 from monitor.dashboard.braille import Mark, draw, trace
-from monitor.dashboard.look import BAD, CLASS_STYLE, QUIET, TRACE, clean, clock, pad
+from monitor.dashboard.look import BAD, CLASS_STYLE, QUIET, STALE, TRACE, TREND, clean, clock, pad, say
 from monitor.events import FS, BeatClass
 from monitor.views import Feed, StreamView
 
@@ -43,16 +43,16 @@ def wave_panel(view: StreamView, width: int, height: int, seconds: float, zoom: 
         limits=view.limits,
         per_column=per_column,
         marks=[_mark(peak.sample - first, peak.label) for peak in view.peaks],
-        style=TRACE if live else "green",
+        style=TRACE if live else STALE,
     )
     labels = {0: "mV", 1: _signed(high), height - 2: _signed(low)}
     lines = []
     for i, row in enumerate(rows):
-        line = Text(f"{labels.get(i, ''):>{GUTTER - 1}} ", QUIET)
+        line = say(f"{labels.get(i, ''):>{GUTTER - 1}} ", QUIET)
         for text, style in row:
             line.append(text, style)
         lines.append(line)
-    lines.append(Text(" " * GUTTER, QUIET).append(_axis(view.position, columns, per_column), QUIET))
+    lines.append(say(" " * GUTTER, QUIET).append(_axis(view.position, columns, per_column), QUIET))
     notice, style = _notice(view)
     if notice:
         _lay_over(lines, height // 2, notice, style, width)
@@ -99,10 +99,10 @@ def _notice(view: StreamView) -> tuple[str, str]:
 
 def _lay_over(lines: list[Text], middle: int, words: str, style: str, width: int) -> None:
     """Words in a frame of blanks, across the middle of the picture."""
-    box = Text(f"   {words}   ", style)
+    box = say(f"   {words}   ", style)
     box.truncate(width - GUTTER, overflow="ellipsis")
     left = GUTTER + (width - GUTTER - box.cell_len) // 2
-    blank = Text(" " * box.cell_len)
+    blank = say(" " * box.cell_len)
     for row, content in ((middle - 1, blank), (middle, box), (middle + 1, blank)):
         if 0 < row < len(lines) - 1:
             line = lines[row]
@@ -113,7 +113,7 @@ def _lay_over(lines: list[Text], middle: int, words: str, style: str, width: int
 def trend_panel(view: StreamView, width: int, height: int, seconds: float) -> list[Text]:
     """RR intervals of the last ``seconds``, each held until the next, with their range in s."""
     if not view.rr:
-        return pad([Text("no RR interval yet", QUIET)], width, height)
+        return pad([say("no RR interval yet", QUIET)], width, height)
     columns = width - GUTTER
     intervals = np.array([interval.seconds for interval in view.rr])
     bottom = float(np.floor(intervals.min() / RR_STEP_S)) * RR_STEP_S
@@ -126,5 +126,5 @@ def trend_panel(view: StreamView, width: int, height: int, seconds: float) -> li
         dots[max(0, int(start)) : max(0, int(end)) + 1] = value
     rows = draw(dots, dots, height, bottom, top)
     labels = {0: f"{top:.1f} s", height - 1: f"{bottom:.1f} s"}
-    lines = [Text(f"{labels.get(i, ''):>{GUTTER - 1}} ", QUIET).append(row, "cyan") for i, row in enumerate(rows)]
+    lines = [say(f"{labels.get(i, ''):>{GUTTER - 1}} ", QUIET).append(row, TREND) for i, row in enumerate(rows)]
     return pad(lines, width, height)
