@@ -71,6 +71,7 @@ class StreamFold:
         dashboard = settings.dashboard
         self._name = name
         self._silent_s = dashboard.silent_s
+        self._dead_s = settings.link.dead_s
         self._asystole = round(settings.alarms.asystole_s * FS)
         self._trend = round(dashboard.trend_s * FS)
         self._window = round(dashboard.keep_s * FS / 2)
@@ -78,6 +79,7 @@ class StreamFold:
         self._closed: Closed | None = None
         self._lost_at = -1
         self._quality: Quality | None = None
+        self._quality_heard = now
         self._buffer = np.full(round(dashboard.keep_s * FS), np.nan, np.float32)
         self._stop = 0
         self._scaled_at = 0
@@ -115,6 +117,7 @@ class StreamFold:
             case Quality():
                 if self._quality is None or event.sample >= self._quality.sample:
                     self._quality = event
+                    self._quality_heard = now
             case Alert():
                 self._on_alert(event)
             case Gap():
@@ -230,8 +233,9 @@ class StreamFold:
 
     def view(self, now: float, focus: bool) -> StreamView:
         """What the screen sees of it. Out of focus, the arrays that only the large picture needs are left out."""
-        opened, quality = self._opened, self._quality
-        feed = self._feed(now)
+        opened, feed = self._opened, self._feed(now)
+        told = feed is Feed.CLOSED or now - self._quality_heard <= self._dead_s
+        quality = self._quality if told else None  # an old report says nothing of now
         peaks = sorted(self._peaks)
         rr = self._intervals(peaks if focus else peaks[-RATE_BEATS - 1 :])
         wave = self._read(len(self._buffer)) if focus else NO_WAVE

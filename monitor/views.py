@@ -109,7 +109,7 @@ class StreamView(Struct, frozen=True, kw_only=True):
     """Beats that wait for their verdict."""
 
     level: Level | None
-    """Signal quality; None before the first report."""
+    """Signal quality; None where no report has come lately."""
     cause: Cause
     noise: float
     """0 to 1."""

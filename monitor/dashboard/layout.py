@@ -24,16 +24,16 @@ WAVE_ROWS = 16
 VITALS = 5
 """Rows of the figures under the waveform: one for each class of beats."""
 
-_KEYS = " q quit   Tab stream   + − time scale   p pause   ? help"
+_KEYS = " q quit   Tab next stream   + − time scale   p pause   ? help"
 _HELP = (
     "",
     "q          quit",
     "Tab  → ←   next, previous stream",
     "+  −       longer, shorter stretch of signal",
-    "p          stop the picture, go on; alerts, figures and the recording never stop",
+    "p          stop the picture and go on; alerts and figures never stop",
     "?          this page, and away",
     "",
-    "N normal   S supraventricular   V ventricular   F fusion   Q unclassifiable   · verdict pending",
+    "N normal  S supraventricular  V ventricular  F fusion  Q unknown  · pending",
     "*** high   ** medium   * low: flashing until acknowledged or ended",
     "",
     "Not a medical device.",
@@ -55,7 +55,7 @@ def render(snapshot: Snapshot, width: int, height: int, look: Look, settings: Da
     """The picture of ``snapshot`` on ``width`` × ``height`` cells."""
     if width < settings.min_columns or height < settings.min_rows:
         need = f"at least {settings.min_columns}×{settings.min_rows} needed"
-        return Group(say(f"terminal too small: {width}×{height}, {need}", no_wrap=True))
+        return Group(Text(f"terminal too small: {width}×{height}, {need}", no_wrap=True))
     view = snapshot.streams[look.stream] if look.stream < len(snapshot.streams) else None
     build = _wide if width >= WIDE[0] and height >= WIDE[1] else _narrow
     lines = build(_Frame(snapshot, view, width, height, look, settings))
@@ -105,7 +105,7 @@ def _wide(frame: _Frame) -> list[Text]:
     """The waveform with a column of figures at its side: 120 × 36 and up."""
     snapshot, view, width, height, look, settings = frame
     top = panels.header(view, width)
-    rows = 2 if height < 40 else 4
+    rows = 2 if height < 40 else 3
     top += [say(" " * width) for _ in range(height >= 48)]
     top += panels.alerts(view, width, rows, look.time)
     bottom = _footer(width, look)
@@ -133,7 +133,7 @@ def _wide(frame: _Frame) -> list[Text]:
 
 
 def _side(frame: _Frame, width: int, height: int, logged: bool) -> list[Text]:
-    """Heart rate, beats, signal, the other streams; in what is left the log, or where that stands elsewhere, a tally."""
+    """Heart rate, beats, signal, the other streams; then the log, or a tally where that stands elsewhere."""
     snapshot, view = frame.snapshot, frame.view
     if view is None:
         return []

@@ -65,13 +65,13 @@ def summary(view: StreamView) -> str:
     if view.level is not None and view.level is not Level.GOOD:
         level += f" ({view.cause.replace('_', ' ')})"
     active = f"{len(view.alerts)} active" if view.alerts else "no alert"
-    return f"{_at(view.name, view.position)} {rate}, {counts}, {level}, {active}, {_latency(view)}"
+    return f"{_at(view.name, view.position)} {rate}, {counts}, {level}, {active}, latency {_latency(view)}"
 
 
 def _latency(view: StreamView) -> str:
     if view.latency is None:
-        return "latency --"
-    return f"latency {view.latency.p50 * 1000:.0f} ms, p99 {view.latency.p99 * 1000:.0f} ms"
+        return "--"
+    return f"{view.latency.p50 * 1000:.0f} ms, p99 {view.latency.p99 * 1000:.0f} ms"
 
 
 def final(snapshot: Snapshot) -> list[str]:
@@ -87,6 +87,6 @@ def final(snapshot: Snapshot) -> list[str]:
             f"  beats    {total}" + (f": {counts}" if counts else ""),
             f"  alerts   {sum(view.raised.values())}" + (f": {raised}" if raised else ""),
             f"  lost     {lost}" + (f", {view.missing_samples / FS:.2f} s missing" if view.missing_samples else ""),
-            f"  {_latency(view).replace('latency', 'latency ')}",
+            f"  latency  {_latency(view)}",
         ]
     return lines

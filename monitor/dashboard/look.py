@@ -5,7 +5,7 @@ import unicodedata
 from msgspec import Struct
 from rich.text import Text
 
-from monitor.events import FS, Alert, AlertState, BeatClass, Priority
+from monitor.events import FS, Alert, AlertState, BeatClass, Cause, Priority
 from monitor.views import StreamView
 
 TRACE = "#3ddc84"  # as on a bedside monitor, the figure of the heart rate has the colour of its trace
@@ -25,6 +25,15 @@ CLASS_STYLE: dict[BeatClass | None, str] = {
     BeatClass.Q: "bold #ffd23f",
     None: QUIET,
 }
+
+CAUSES = {
+    Cause.NONE: "UNUSABLE",
+    Cause.LEAD_OFF: "LEAD OFF",
+    Cause.FLAT: "FLAT LINE",
+    Cause.SATURATED: "SATURATED",
+    Cause.NOISE: "TOO NOISY",
+}
+"""Why nothing can be concluded from the signal."""
 
 STARS = {Priority.HIGH: "***", Priority.MEDIUM: "**", Priority.LOW: "*"}
 FLASH_HZ = {Priority.HIGH: 2.0, Priority.MEDIUM: 0.6, Priority.LOW: 0.0}

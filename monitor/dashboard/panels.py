@@ -5,6 +5,7 @@ from rich.text import Text
 from monitor.dashboard.digits import block
 from monitor.dashboard.look import (
     BAD,
+    CAUSES,
     CLASS_STYLE,
     GOOD,
     QUIET,
@@ -20,19 +21,12 @@ from monitor.dashboard.look import (
     say,
     spread,
 )
-from monitor.events import CLASSES, FS, AlertState, Cause, Level
+from monitor.events import CLASSES, FS, AlertState, Level
 from monitor.views import Feed, Snapshot, StageState, StageView, StreamView
 
 BAR = "grey93 on grey23"
 DISCLAIMER = "NOT A MEDICAL DEVICE"
 
-_CAUSES = {
-    Cause.NONE: "cause unknown",
-    Cause.LEAD_OFF: "a lead is off",
-    Cause.FLAT: "flat line",
-    Cause.SATURATED: "amplifier saturated",
-    Cause.NOISE: "too much noise",
-}
 _FEEDS = {
     Feed.WAITING: ("waiting", QUIET),
     Feed.ARRIVING: ("arriving", GOOD),
@@ -49,7 +43,7 @@ def header(view: StreamView | None, width: int) -> list[Text]:
     if view is not None:
         left.append("  ").append(clean(view.name), "bold bright_white")
         if view.lead:
-            left.append(f"  lead {clean(view.lead)}" if width >= 80 else f"  {clean(view.lead)}")
+            left.append(f"  lead {clean(view.lead)}" if width >= 100 else f"  {clean(view.lead)}")
         if view.source and width >= 80:
             left.append(f"  {clean(view.source)}", "grey70")
         right.append(f"  {clock(view.position)}")
@@ -117,7 +111,7 @@ def beats(view: StreamView, width: int, height: int) -> list[Text]:
 def signal(view: StreamView, width: int, height: int) -> list[Text]:
     """Whether what is shown can be trusted: signal, quality, latency, losses."""
     feed, style = _FEEDS[view.feed]
-    lines = [_fact("signal", feed, style), _fact("quality", *_quality(view))]
+    lines = [_fact("signal", feed, style), _fact("quality", *_quality(view, width))]
     late = view.latency
     to = " to the verdict" if width >= 40 else ""
     known = f"{late.p50 * 1000:.0f} ms{to}, p99 {late.p99 * 1000:.0f} ms" if late else "no verdict yet"
@@ -136,16 +130,16 @@ def _fact(name: str, value: str, style: str) -> Text:
     return say(f" {name:<8}", QUIET).append(value, style)
 
 
-def _quality(view: StreamView) -> tuple[str, str]:
+def _quality(view: StreamView, width: int) -> tuple[str, str]:
     match view.level:
         case None:
-            return "unknown yet", QUIET
+            return "unknown", QUIET
         case Level.GOOD:
             return "good", GOOD
         case Level.NOISY:
-            return "noisy, classes doubtful", WARN
+            return "noisy, classes doubtful" if width >= 36 else "noisy", WARN
         case Level.UNUSABLE:
-            return f"{_CAUSES[view.cause]}, unusable", BAD
+            return CAUSES[view.cause], BAD
 
 
 STAGE_HEADS = f"{'events/s':>10}{'samples/s':>11}{'lost':>7}{'repaired':>10}{'busy':>7}"

@@ -70,6 +70,7 @@ def run_screen(
                 if action is Action.QUIT:
                     return Exit.QUIT
                 look = steer(look, action, snapshot)
+                snapshot = fold.snapshot(wall(), look.stream)
             look = replace(look, time=began)
             width, height = console.size
             live.update(render(snapshot, width, height, look, settings.dashboard), refresh=True)

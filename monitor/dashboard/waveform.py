@@ -4,8 +4,8 @@ import numpy as np
 from rich.text import Text
 
 from monitor.dashboard.braille import Mark, draw, trace
-from monitor.dashboard.look import BAD, CLASS_STYLE, QUIET, STALE, TRACE, TREND, clean, clock, pad, say
-from monitor.events import FS, BeatClass
+from monitor.dashboard.look import BAD, CAUSES, CLASS_STYLE, QUIET, STALE, TRACE, TREND, clean, clock, pad, say
+from monitor.events import FS, BeatClass, Level
 from monitor.views import Feed, StreamView
 
 GUTTER = 6
@@ -88,11 +88,13 @@ def _notice(view: StreamView) -> tuple[str, str]:
         case Feed.CLOSED:
             return f"ENDED: {clean(view.reason)}", "bold"
         case Feed.LOST:
-            return f"NO SIGNAL: the source has gone, for {view.silent_s:.0f} s now", BAD
+            return f"SOURCE LOST: no signal for {view.silent_s:.0f} s", BAD
         case Feed.SILENT:
             return f"NO SIGNAL for {view.silent_s:.0f} s", BAD
         case Feed.WAITING:
             return "waiting for the first sample", QUIET
+        case Feed.ARRIVING if view.level is Level.UNUSABLE:
+            return f"{CAUSES[view.cause]}: nothing can be concluded", BAD
         case Feed.ARRIVING:
             return "", ""
 

@@ -1,5 +1,7 @@
 """Made-up runs for the screens: a deterministic ECG, the events that the stages would publish, a wall clock."""
 
+from functools import cache
+
 import numpy as np
 
 from monitor.config import load
@@ -40,6 +42,7 @@ def number(stream):
     return _NUMBERS.next(stream)
 
 
+@cache
 def ecg(seconds, rhythm=RHYTHM, rate=1.0):
     """[sample] mV with a resolution of 5 µV (as MIT-BIH has it), and its beats as (sample, class)."""
     t = np.arange(round(seconds * FS)) / FS
@@ -47,15 +50,18 @@ def ecg(seconds, rhythm=RHYTHM, rate=1.0):
     peaks, at, i = [], 0.5, 0
     while at < seconds:
         label = rhythm[i % len(rhythm)]
+        near = slice(max(0, round((at - 0.6) * FS)), round((at + 0.8) * FS))
         for height, offset, width in WAVES[label]:
-            signal += height * np.exp(-0.5 * ((t - at - offset) / width) ** 2)
+            signal[near] += height * np.exp(-0.5 * ((t[near] - at - offset) / width) ** 2)
         peaks.append((round(at * FS), BeatClass(label)))
         i += 1
         breath = 0.03 * np.sin(2 * np.pi * 0.25 * at)
         following = rhythm[i % len(rhythm)]
         after_v = 0.35 if label == "V" and following != "V" else 0.0
         at += (RR_S[following] + breath + after_v) / rate
-    return (np.round(signal * 200) / 200).astype(np.float32), peaks
+    signal = (np.round(signal * 200) / 200).astype(np.float32)
+    signal.setflags(write=False)
+    return signal, tuple(peaks)
 
 
 def opened(stream="demo", source="replay:demo", leads=("MLII",), length=108000, fs=360.0):
@@ -85,7 +91,16 @@ def samples(stream, start, signal):
 
 
 def alert(
-    stream, kind, text, priority=Priority.LOW, state=AlertState.RAISED, sample=1000, onset=None, beats=(), class_=None
+    stream,
+    kind,
+    text,
+    *,
+    priority=Priority.LOW,
+    state=AlertState.RAISED,
+    sample=1000,
+    onset=None,
+    beats=(),
+    class_=None,
 ):
     return Alert(
         schema=SCHEMA, id=f"{stream}-{kind}-{onset or sample}", stream=stream, seq=number(stream), kind=kind,
@@ -95,7 +110,7 @@ def alert(
     )  # fmt: skip
 
 
-def status(stage, now, ticks, pid=100, lost=0, repaired=0, rejected=0, busy=0.03, detail=""):
+def status(stage, now, ticks, *, pid=100, lost=0, repaired=0, rejected=0, busy=0.03, detail=""):
     rate = {"source": 10, "detector": 2.6, "classifier": 2.7}.get(stage, 1)
     return Status(
         stage=stage, pid=pid, time=now, uptime=ticks, events_in=int(10 * ticks), events_out=int(rate * ticks),
@@ -130,7 +145,7 @@ class Scene:
                     continue
                 self.send(samples(stream, at, signal[at : at + CHUNK]))
                 stop = at + CHUNK
-                self._beats(stream, peaks, at, stop, delay_s, dead)
+                self._beats(stream, (at, stop), delay_s, dead)
                 if stop // FS != at // FS and "detector" not in dead:
                     self.send(quality(stream, stop))
                 self._signals[stream] = (signal, peaks, stop)
@@ -140,9 +155,9 @@ class Scene:
                     if stage not in dead:
                         self.send(status(stage, self.now, ticks / 10, pid=100 + i, detail=DETAILS[stage]))
 
-    def _beats(self, stream, peaks, start, stop, delay_s, dead):
-        previous = None
-        for sample, label in peaks:
+    def _beats(self, stream, span, delay_s, dead):
+        (start, stop), previous = span, None
+        for sample, label in self._signals[stream][1]:
             first = previous is None
             if "detector" not in dead and start <= sample + 60 < stop:
                 self.send(beat(stream, sample, after_gap=first))
