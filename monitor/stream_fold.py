@@ -10,6 +10,8 @@ Laws:
 
 from collections import Counter, deque
 from itertools import pairwise
+from math import ceil
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +36,8 @@ from monitor.events import (
     Samples,
     Verdict,
 )
-from monitor.views import GRAVITY, NO_WAVE, RR, Feed, Hole, Latency, Peak, StreamView
+from monitor.scale import FLAT, settle
+from monitor.views import NO_WAVE, RR, Feed, Hole, Latency, Peak, StreamView, urgency
 
 RATE_BEATS = 8
 """RR intervals whose median is the heart rate: one premature beat does not move it."""
@@ -45,12 +48,6 @@ ARRIVALS = 512
 """Chunks whose arrival is remembered: 50 s at ten a second, more than any verdict takes."""
 SPEED_S = 5.0
 """Wall time over which the speed is measured, s."""
-STEP_MV = 0.25
-"""The limits of the picture lie on multiples of this, so that they are readable and seldom move."""
-SPAN_MV = 1.0
-"""The least height of the picture: noise on a flat line shall look like a flat line."""
-TAIL = 0.002
-"""Share of the samples that may lie outside the picture: a spike shall not flatten everything else."""
 
 
 class _Arrival(NamedTuple):
@@ -229,7 +226,7 @@ class StreamFold:
         overdue = not peaks or self._stop - peaks[-1] > self._asystole
         if unusable or overdue or not rr or feed is not Feed.ARRIVING or self._peaks[peaks[-1]].after_gap:
             return None
-        return 60 / float(np.median([interval.seconds for interval in rr[-RATE_BEATS:]]))
+        return 60 / median(interval.seconds for interval in rr[-RATE_BEATS:])
 
     def view(self, now: float, focus: bool) -> StreamView:
         """What the screen sees of it. Out of focus, the arrays that only the large picture needs are left out."""
@@ -253,7 +250,7 @@ class StreamFold:
             position=self._stop,
             speed=self._speed(),
             wave=wave,
-            limits=self._limits or (-SPAN_MV / 2, SPAN_MV / 2),
+            limits=self._limits or FLAT,
             peaks=tuple(Peak(p, self._peaks[p].label) for p in shown),
             rr=tuple(i for i in rr if i.sample >= self._stop - self._trend) if focus else (),
             heart_rate=self._rate(rr, peaks, feed),
@@ -262,7 +259,7 @@ class StreamFold:
             level=quality.level if quality else None,
             cause=quality.cause if quality else Cause.NONE,
             noise=quality.noise if quality else 0.0,
-            alerts=tuple(sorted(self._alerts.values(), key=lambda a: (GRAVITY[a.priority], a.onset_sample, a.id))),
+            alerts=tuple(sorted(self._alerts.values(), key=urgency)),
             log=tuple(self._log) if focus else (),
             raised=dict(self._raised),
             latency=self._latency(),
@@ -277,29 +274,6 @@ class StreamFold:
     def _latency(self) -> Latency | None:
         if not self._latencies:
             return None
-        p50, p99 = np.percentile(self._latencies, (50, 99))
-        return Latency(float(p50), float(p99), len(self._latencies))
-
-
-def settle(limits: tuple[float, float] | None, signal: Floats) -> tuple[float, float]:
-    """Limits of the picture, mV, one second later: widened at once to what ``signal`` needs, narrowed slowly.
-
-    They narrow only when more than one step is empty, and then by a quarter of what is empty: a picture that
-    follows every beat cannot be read.
-    """
-    low, high = (float(q) for q in np.quantile(signal, (TAIL, 1 - TAIL)))
-    spare = max(0.0, SPAN_MV - (high - low)) / 2
-    low = float(np.floor((low - spare) / STEP_MV)) * STEP_MV
-    high = float(np.ceil((high + spare) / STEP_MV)) * STEP_MV
-    if limits is None:
-        return low, high
-    return _follow(limits[0], low, -1), _follow(limits[1], high, 1)
-
-
-def _follow(limit: float, wanted: float, outwards: int) -> float:
-    empty = (limit - wanted) * outwards
-    if empty < 0:
-        return wanted
-    if empty <= STEP_MV:
-        return limit
-    return limit - outwards * STEP_MV * float(np.ceil(empty / 4 / STEP_MV))
+        ordered = sorted(self._latencies)
+        p50, p99 = (ordered[ceil(share * len(ordered)) - 1] for share in (0.50, 0.99))
+        return Latency(p50, p99, len(ordered))

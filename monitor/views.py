@@ -10,13 +10,17 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct
 
-from monitor.events import Alert, BeatClass, Cause, Floats, Level, Priority
+from monitor.events import Alert, AlertState, BeatClass, Cause, Floats, Level, Priority
 
-GRAVITY = {Priority.HIGH: 0, Priority.MEDIUM: 1, Priority.LOW: 2}
-"""Order of the priorities, the worst first."""
+_GRAVITY = {Priority.HIGH: 0, Priority.MEDIUM: 1, Priority.LOW: 2}
 
 NO_WAVE = np.empty(0, np.float32)
 NO_WAVE.setflags(write=False)
+
+
+def urgency(alert: Alert) -> tuple[int, bool, float, str]:
+    """Sorts alerts, the worst first: by priority, then those that nobody has acknowledged, then by onset."""
+    return _GRAVITY[alert.priority], alert.state is AlertState.ACKNOWLEDGED, alert.onset_time, alert.id
 
 
 class Feed(StrEnum):
@@ -115,7 +119,7 @@ class StreamView(Struct, frozen=True, kw_only=True):
     """0 to 1."""
 
     alerts: tuple[Alert, ...]
-    """What holds now: the worst first, then by onset."""
+    """What holds now, the most urgent first."""
     log: tuple[Alert, ...]
     """The last alert events, oldest first; updates are left out."""
     raised: dict[str, int]

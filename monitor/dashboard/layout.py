@@ -68,7 +68,7 @@ def _narrow(frame: _Frame) -> list[Text]:
     top = panels.header(view, width)
     if len(snapshot.streams) > 1:
         top += panels.stream_strip(snapshot, look, width)
-    top += panels.alerts(view, width, 1 if height < 22 else 2 if height < 30 else 4, look.time)
+    top += panels.alerts(snapshot, width, 1 if height < 22 else 2 if height < 30 else 4, look.time)
     if height < 22:
         bottom = panels.stage_line(snapshot, width)
     else:
@@ -107,7 +107,7 @@ def _wide(frame: _Frame) -> list[Text]:
     top = panels.header(view, width)
     rows = 2 if height < 40 else 3
     top += [say(" " * width) for _ in range(height >= 48)]
-    top += panels.alerts(view, width, rows, look.time)
+    top += panels.alerts(snapshot, width, rows, look.time)
     bottom = _footer(width, look)
     body = height - len(top) - len(bottom)
     side_w = SIDE if width < 160 else SIDE_WIDE
@@ -139,7 +139,7 @@ def _side(frame: _Frame, width: int, height: int, logged: bool) -> list[Text]:
         return []
     roomy = height >= 44
     gap = [Text()] if roomy else []
-    rate = panels.heart_rate(view, width, 9, 3) if roomy else panels.heart_rate(view, width, 4)
+    rate = panels.heart_rate(view, width, 9, 3) if roomy else panels.heart_rate(view, width, 6, 2)
     side = [rule("HEART RATE", width), *gap, *rate, *gap]
     side += [rule("BEATS", width), *panels.beats(view, width, 6), *gap]
     side += [rule("SIGNAL", width), *panels.signal(view, width, 6 if roomy else 5), *gap]

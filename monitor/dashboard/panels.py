@@ -22,7 +22,7 @@ from monitor.dashboard.look import (
     spread,
 )
 from monitor.events import CLASSES, FS, AlertState, Level
-from monitor.views import Feed, Snapshot, StageState, StageView, StreamView
+from monitor.views import Feed, Snapshot, StageState, StageView, StreamView, urgency
 
 BAR = "grey93 on grey23"
 DISCLAIMER = "NOT A MEDICAL DEVICE"
@@ -61,19 +61,21 @@ def _times(speed: float) -> str:
     return f"{speed:.0f}×" if abs(speed - round(speed)) < 0.1 and speed >= 0.9 else f"{speed:.1f}×"
 
 
-def alerts(view: StreamView | None, width: int, height: int, time: float) -> list[Text]:
-    """What holds now, the worst first; what does not fit is counted."""
-    if view is None or not view.alerts:
+def alerts(snapshot: Snapshot, width: int, height: int, time: float) -> list[Text]:
+    """What holds now in any stream, the most urgent first; what does not fit is counted."""
+    active = sorted((alert for view in snapshot.streams for alert in view.alerts), key=urgency)
+    if not active:
         return pad([say(" no alerts", QUIET)], width, height)
     lines = []
-    hidden = len(view.alerts) - height
-    for i, alert in enumerate(view.alerts[:height], 1):
+    hidden = len(active) - height
+    for i, alert in enumerate(active[:height], 1):
+        whose = f"{clean(alert.stream)}: " if len(snapshot.streams) > 1 else ""
         since = f" since {clock(alert.onset_sample)} "
         if alert.state is AlertState.ACKNOWLEDGED:
             since = f" acknowledged,{since}"
         if hidden > 0 and i == height:
             since = f" +{hidden} more "
-        line = spread(say(f" {STARS[alert.priority]:<4}{message(alert)}"), say(since), width)
+        line = spread(say(f" {STARS[alert.priority]:<4}{whose}{message(alert)}"), say(since), width)
         line.style = alert_style(alert, time)
         lines.append(line)
     return pad(lines, width, height)
@@ -118,7 +120,7 @@ def signal(view: StreamView, width: int, height: int) -> list[Text]:
     lines.append(_fact("latency", known, "" if late else QUIET))
     lost = view.lost_samples / FS
     lines.append(_fact("lost", f"{lost:.1f} s" if lost else "nothing", BAD if lost else ""))
-    lines.append(_fact("noise", f"{100 * view.noise:.0f} %", ""))
+    lines.append(_fact("noise", f"{100 * view.noise:.0f} %" if view.level else "unknown", "" if view.level else QUIET))
     if view.missing_samples:
         lines.append(_fact("missing", f"{view.missing_samples / FS:.1f} s in the recording", ""))
     if view.fs is not None and view.fs != FS:

@@ -180,6 +180,11 @@ def test_nothing_from_outside_reaches_the_terminal(snapshots):
     assert "\x1b]0" not in colored and "\x07" not in colored and "\x1b[31m" not in colored
 
 
+def test_an_alarm_of_another_stream_is_seen(snapshots):
+    text = screen(snapshots["several_streams"], 60, 18, Look(stream=0))
+    assert "*** bed 2: Ventricular tachycardia" in text and "▸ bed 1" in text
+
+
 def lit(snapshot, seconds):
     return "48;2;208;31;31" in screen(snapshot, 80, 24, Look(time=seconds), color=True)
 
