@@ -6,12 +6,13 @@ rate, waveform, no signal, a stage that is down) is in every size that is large 
 
 from typing import NamedTuple
 
-from rich.console import Group
+from msgspec import Struct
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from monitor.config import DashboardSettings
 from monitor.dashboard import panels
-from monitor.dashboard.look import QUIET, RULE, WARN, Look, beside, pad, rule, say
+from monitor.dashboard.look import QUIET, RULE, WARN, Look, beside, fit, pad, rule, say
 from monitor.dashboard.waveform import trend_panel, wave_panel
 from monitor.views import Snapshot, StreamView
 
@@ -51,15 +52,26 @@ class _Frame(NamedTuple):
     settings: DashboardSettings
 
 
-def render(snapshot: Snapshot, width: int, height: int, look: Look, settings: DashboardSettings) -> Group:
+class Picture(Struct, frozen=True):
+    """Lines that fit. Rich shows them as they are: to look for words to wrap would be a quarter of the work."""
+
+    lines: tuple[Text, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self.lines:
+            styled = Text().append_text(line) if line.style else line  # Text.render leaves out the style of the whole
+            yield from styled.render(console, end="\n")
+
+
+def render(snapshot: Snapshot, width: int, height: int, look: Look, settings: DashboardSettings) -> Picture:
     """The picture of ``snapshot`` on ``width`` × ``height`` cells."""
     if width < settings.min_columns or height < settings.min_rows:
         need = f"at least {settings.min_columns}×{settings.min_rows} needed"
-        return Group(Text(f"terminal too small: {width}×{height}, {need}", no_wrap=True))
+        return Picture((fit(Text(f"terminal too small: {width}×{height}, {need}"), width),))
     view = snapshot.streams[look.stream] if look.stream < len(snapshot.streams) else None
     build = _wide if width >= WIDE[0] and height >= WIDE[1] else _narrow
     lines = build(_Frame(snapshot, view, width, height, look, settings))
-    return Group(*pad(lines, width, height))
+    return Picture(tuple(pad(lines, width, height)))
 
 
 def _narrow(frame: _Frame) -> list[Text]:
