@@ -64,7 +64,8 @@ class DetectorSettings(_Section, frozen=True, kw_only=True):
     integration_s: Positive
     refractory_s: Positive
     twave_s: Positive
-    twave_ratio: Share
+    twave_slope: Share
+    twave_level: Share
     threshold: Share
     search_back_threshold: Share
     search_back_rr: Positive
@@ -73,19 +74,19 @@ class DetectorSettings(_Section, frozen=True, kw_only=True):
     floor_mv: Positive
     learn_s: Positive
     level_rate: Share
+    decay_after_s: Positive
+    decay_half_life_s: Positive
     locate_before_s: Positive
     locate_after_s: Positive
 
 
 class QualitySettings(_Section, frozen=True, kw_only=True):
-    window_s: Positive
     flat_mv: Positive
     saturated_mv: Positive
     saturated_share: Share
     noisy: Share
     unusable: Share
     step_s: Positive
-    idle_step_s: Positive
     idle_after_s: Positive
 
 
@@ -108,6 +109,8 @@ class AlarmSettings(_Section, frozen=True, kw_only=True):
     bigeminy_cycles: Count
     rate_clear_beats: Count
     clear_beats: Count
+    unusable_reports: Count
+    usable_reports: Count
     hold_s: Positive
 
 

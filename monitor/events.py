@@ -52,10 +52,10 @@ class Cause(StrEnum):
     """Why the quality is what it is."""
 
     NONE = "none"
-    LEAD_OFF = "lead_off"
     FLAT = "flat"
     SATURATED = "saturated"
     NOISE = "noise"
+    GAP = "gap"
 
 
 class Priority(StrEnum):
@@ -144,9 +144,9 @@ class Quality(StreamEvent, frozen=True, kw_only=True):
     level: Level
     cause: Cause
     noise: float
-    """Share of the high-frequency noise in the signal's power over the last seconds, 0 to 1."""
+    """Level of the QRS band between the beats over that of the beats, last 2 s, 0 to 1."""
     silence: int
-    """Samples since the last R peak, or since the signal began where there was none yet."""
+    """Samples since the last R peak, or since the signal began where there was none yet; 0 inside a gap."""
 
 
 class Beat(StreamEvent, frozen=True, kw_only=True):

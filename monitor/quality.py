@@ -1,0 +1,137 @@
+"""Signal quality, as the signal comes: gap, flat, saturated, noisy.
+
+The signal is folded into blocks of 1/8 s on the stream's own grid; the verdict looks back over the last blocks. Noise
+is what the QRS band holds *between* beats, in relation to the beats themselves: the 40th percentile of the blocks'
+band level over the detector's signal level. In clean ECG that is a few hundredths; a beat a block would be needed to
+raise it at 300 beats a minute.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from monitor.config import QualitySettings
+from monitor.events import FS, Cause, Level
+from monitor.filters import compiled
+
+BLOCK = FS // 8
+"""Samples: 1/8 s, the finest step at which quality is told."""
+BLOCKS = 16
+"""Blocks remembered: 2 s."""
+
+LEVELS = (Level.GOOD, Level.NOISY, Level.UNUSABLE)
+CAUSES = (Cause.NONE, Cause.NOISE, Cause.FLAT, Cause.SATURATED, Cause.GAP)
+
+STATE = np.dtype(
+    [
+        ("seen", "i8"),  # blocks folded since the stretch began, at most BLOCKS
+        ("filled", "i8"),  # samples in the current block
+        ("low", "f8"),
+        ("high", "f8"),
+        ("band", "f8"),  # sum of the band level
+        ("clipped", "i8"),
+        ("lows", "f8", (BLOCKS,)),
+        ("highs", "f8", (BLOCKS,)),
+        ("bands", "f8", (BLOCKS,)),
+        ("clips", "i8", (BLOCKS,)),
+        ("at", "i8"),  # next place in the rings
+        ("level", "i8"),
+        ("cause", "i8"),
+        ("noise", "f8"),
+    ]
+)
+"""One stream's state."""
+
+
+class Plan(NamedTuple):
+    flat: float
+    saturated: float
+    saturated_share: float
+    noisy: float
+    unusable: float
+    step: int
+    idle_after: int
+
+
+def plan(settings: QualitySettings) -> Plan:
+    """The settings in samples and mV."""
+    return Plan(
+        settings.flat_mv,
+        settings.saturated_mv,
+        settings.saturated_share,
+        settings.noisy,
+        settings.unusable,
+        round(settings.step_s * FS),
+        round(settings.idle_after_s * FS),
+    )
+
+
+@compiled
+def reset(q):
+    """A new stretch of signal: nothing is known of it."""
+    q.seen = 0
+    q.filled = 0
+    q.at = 0
+    q.low = np.inf
+    q.high = -np.inf
+    q.band = 0.0
+    q.clipped = 0
+    q.level = 0
+    q.cause = 0
+    q.noise = 0.0
+
+
+@compiled
+def judge(q, plan, signal):
+    """Verdict on the blocks remembered; ``signal`` is the detector's level of beats, mV rms in the band."""
+    low = np.inf
+    high = -np.inf
+    clipped = 0
+    for k in range(q.seen):
+        low = min(low, q.lows[k])
+        high = max(high, q.highs[k])
+        clipped += q.clips[k]
+    bands = np.sort(q.bands[: q.seen])
+    q.noise = min(bands[(2 * q.seen) // 5] / signal, 1.0) if signal > 0.0 else 1.0
+    q.level = 0
+    q.cause = 0
+    if q.seen < BLOCKS // 2:
+        return
+    if high - low < plan.flat:
+        q.level = 2
+        q.cause = 2
+    elif clipped > plan.saturated_share * q.seen * BLOCK:
+        q.level = 2
+        q.cause = 3
+    elif q.noise > plan.unusable:
+        q.level = 2
+        q.cause = 1
+    elif q.noise > plan.noisy:
+        q.level = 1
+        q.cause = 1
+
+
+@compiled
+def step(q, plan, x, band, signal, n):
+    """Sample ``n`` (0-based) with raw value ``x``, mV, and band level ``band``. True when a block is complete."""
+    q.low = min(q.low, x)
+    q.high = max(q.high, x)
+    q.band += band
+    q.filled += 1
+    if abs(x) > plan.saturated:
+        q.clipped += 1
+    if (n + 1) % BLOCK != 0:
+        return False
+    q.lows[q.at] = q.low
+    q.highs[q.at] = q.high
+    q.bands[q.at] = q.band / q.filled
+    q.clips[q.at] = q.clipped
+    q.at = (q.at + 1) % BLOCKS
+    q.seen = min(q.seen + 1, BLOCKS)
+    q.low = np.inf
+    q.high = -np.inf
+    q.band = 0.0
+    q.filled = 0
+    q.clipped = 0
+    judge(q, plan, signal)
+    return True

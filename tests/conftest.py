@@ -1,0 +1,25 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from monitor.config import Settings, load
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """The shipped settings."""
+    return load()
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder with the PhysioNet databases; its tests are skipped without it, except in CI, where they fail."""
+    folder = Path(__file__).resolve().parents[1] / "../shared/data"
+    if not (folder / "mitdb").is_dir():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"no recordings in {folder}")
+        pytest.skip(f"no recordings in {folder}")
+    return folder.resolve()
