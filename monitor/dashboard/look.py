@@ -28,10 +28,10 @@ CLASS_STYLE: dict[BeatClass | None, str] = {
 
 CAUSES = {
     Cause.NONE: "UNUSABLE",
-    Cause.LEAD_OFF: "LEAD OFF",
     Cause.FLAT: "FLAT LINE",
     Cause.SATURATED: "SATURATED",
     Cause.NOISE: "TOO NOISY",
+    Cause.GAP: "SIGNAL MISSING",
 }
 """Why nothing can be concluded from the signal."""
 

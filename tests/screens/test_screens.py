@@ -78,8 +78,14 @@ def stage_down():
 
 def no_signal():
     scene = normal()
-    scene.send(quality("demo", 11520, Level.UNUSABLE, Cause.LEAD_OFF, 0.7))
+    scene.send(quality("demo", 11520, Level.UNUSABLE, Cause.FLAT, 0.7))
     scene.run(5, silent=("demo",))
+    return scene
+
+
+def flat():
+    scene = normal()
+    scene.send(quality("demo", 11880, Level.UNUSABLE, Cause.FLAT, 0.0))
     return scene
 
 
@@ -126,6 +132,7 @@ SCENES = {
     "alarm_high": alarmed,
     "stage_down": stage_down,
     "no_signal": no_signal,
+    "flat_line": flat,
     "source_lost": lost,
     "several_streams": several,
     "hostile_names": hostile,
