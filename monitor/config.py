@@ -118,6 +118,8 @@ class DashboardSettings(_Section, frozen=True, kw_only=True):
     fps: Positive
     seconds: Positive
     trend_s: Positive
+    keep_s: Positive
+    silent_s: Positive
     min_columns: Count
     min_rows: Count
 
