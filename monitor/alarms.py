@@ -122,6 +122,7 @@ def advance(patient: Patient, event: Event, settings: AlarmSettings) -> list[Ale
     if suspended:
         patient.beats.clear()
         patient.silence = 0
+        patient.usable_since = patient.now
     for rule in RULES:
         silenced = suspended and rule.class_ == "physiological"
         worse = next((r.kind for r in RULES if rule.kind in r.over and r.kind in patient.active), None)
@@ -151,11 +152,13 @@ def note(patient: Patient, event: Event) -> str:
     match event:
         case Verdict():
             patient.silence = 0
-            patient.beats.append(Seen(event.sample, event.label, event.rr))
+            trusted = event.rr is not None and event.sample - event.rr >= patient.usable_since
+            patient.beats.append(Seen(event.sample, event.label, event.rr if trusted else None))
             del patient.beats[:-MEMORY]
             return "beat"
         case Quality():
-            patient.level, patient.cause, patient.silence = event.level, event.cause, event.silence
+            patient.cause = event.cause
+            patient.silence = min(event.silence, event.sample - patient.usable_since)
             if event.cause is Cause.GAP:
                 start = patient.gap[0] if patient.gap else event.sample - FS
                 patient.gap = (start, event.sample, "missing")

@@ -84,6 +84,8 @@ class QualitySettings(_Section, frozen=True, kw_only=True):
     flat_mv: Positive
     saturated_mv: Positive
     saturated_share: Share
+    drift_mv: Positive
+    drift_share: Share
     noisy: Share
     unusable: Share
     step_s: Positive

@@ -317,12 +317,12 @@ def advance(states, qualities, plan, quality_plan, rows, offsets, x, out):
         for k in range(offsets[i], offsets[i + 1]):
             step(s, plan, x[k])
             n = s.next - 1
-            whole = quality.step(q, quality_plan, x[k], s.feature[n % RING], s.signal, n)
+            silence = s.next - max(s.last_beat, s.origin)
+            whole = quality.step(q, quality_plan, x[k], s.feature[n % RING], s.signal, silence, n)
             if s.waiting > 0 and s.next > s.waiting_r[0] + plan.lag + AFTER:
                 publish(s, q, plan, i, out[count])
                 count += 1
             if whole:
-                silence = s.next - max(s.last_beat, s.origin)
                 if s.next % quality_plan.step == 0 or silence > quality_plan.idle_after:
                     row = out[count]
                     row.row = i

@@ -52,6 +52,7 @@ class Cause(StrEnum):
     """Why the quality is what it is."""
 
     NONE = "none"
+    LEAD_OFF = "lead_off"
     FLAT = "flat"
     SATURATED = "saturated"
     NOISE = "noise"
@@ -106,7 +107,7 @@ class Samples(StreamEvent, frozen=True, kw_only=True):
     @property
     def stop(self) -> int:
         """One past the last sample."""
-        return self.start + self.signal.shape[1]
+        return self.start + int(self.signal.shape[1])
 
 
 class Gap(StreamEvent, frozen=True, kw_only=True):

@@ -1,9 +1,10 @@
-"""Signal quality, as the signal comes: gap, flat, saturated, noisy.
+"""Signal quality, as the signal comes: gap, flat, saturated, lead off, noisy.
 
 The signal is folded into blocks of 1/8 s on the stream's own grid; the verdict looks back over the last blocks. Noise
 is what the QRS band holds *between* beats, in relation to the beats themselves: the 40th percentile of the blocks'
 band level over the detector's signal level. In clean ECG that is a few hundredths; a beat a block would be needed to
-raise it at 300 beats a minute.
+raise it at 300 beats a minute. A lead that has come off, or just been put back, shows as the amplifier's slow way back
+from its limit: much drift, all one way, and no beat on it.
 """
 
 from typing import NamedTuple
@@ -20,7 +21,7 @@ BLOCKS = 16
 """Blocks remembered: 2 s."""
 
 LEVELS = (Level.GOOD, Level.NOISY, Level.UNUSABLE)
-CAUSES = (Cause.NONE, Cause.NOISE, Cause.FLAT, Cause.SATURATED, Cause.GAP)
+CAUSES = (Cause.NONE, Cause.NOISE, Cause.FLAT, Cause.SATURATED, Cause.LEAD_OFF)
 
 STATE = np.dtype(
     [
@@ -28,10 +29,12 @@ STATE = np.dtype(
         ("filled", "i8"),  # samples in the current block
         ("low", "f8"),
         ("high", "f8"),
+        ("total", "f8"),  # sum of the samples
         ("band", "f8"),  # sum of the band level
         ("clipped", "i8"),
         ("lows", "f8", (BLOCKS,)),
         ("highs", "f8", (BLOCKS,)),
+        ("means", "f8", (BLOCKS,)),
         ("bands", "f8", (BLOCKS,)),
         ("clips", "i8", (BLOCKS,)),
         ("at", "i8"),  # next place in the rings
@@ -47,6 +50,8 @@ class Plan(NamedTuple):
     flat: float
     saturated: float
     saturated_share: float
+    drift: float
+    drift_share: float
     noisy: float
     unusable: float
     step: int
@@ -59,6 +64,8 @@ def plan(settings: QualitySettings) -> Plan:
         settings.flat_mv,
         settings.saturated_mv,
         settings.saturated_share,
+        settings.drift_mv,
+        settings.drift_share,
         settings.noisy,
         settings.unusable,
         round(settings.step_s * FS),
@@ -74,6 +81,7 @@ def reset(q):
     q.at = 0
     q.low = np.inf
     q.high = -np.inf
+    q.total = 0.0
     q.band = 0.0
     q.clipped = 0
     q.level = 0
@@ -82,8 +90,9 @@ def reset(q):
 
 
 @compiled
-def judge(q, plan, signal):
-    """Verdict on the blocks remembered; ``signal`` is the detector's level of beats, mV rms in the band."""
+def judge(q, plan, signal, silence):
+    """Verdict on the blocks remembered; ``signal`` is the detector's level of beats, mV rms in the band; ``silence``
+    the samples since the last beat."""
     low = np.inf
     high = -np.inf
     clipped = 0
@@ -97,12 +106,18 @@ def judge(q, plan, signal):
     q.cause = 0
     if q.seen < BLOCKS // 2:
         return
+    newest = (q.at - 1) % BLOCKS
+    oldest = (q.at - q.seen) % BLOCKS
+    drift = abs(q.means[newest] - q.means[oldest])
     if high - low < plan.flat:
         q.level = 2
         q.cause = 2
     elif clipped > plan.saturated_share * q.seen * BLOCK:
         q.level = 2
         q.cause = 3
+    elif silence > plan.idle_after and drift > plan.drift and drift > plan.drift_share * (high - low):
+        q.level = 2
+        q.cause = 4
     elif q.noise > plan.unusable:
         q.level = 2
         q.cause = 1
@@ -112,10 +127,11 @@ def judge(q, plan, signal):
 
 
 @compiled
-def step(q, plan, x, band, signal, n):
+def step(q, plan, x, band, signal, silence, n):
     """Sample ``n`` (0-based) with raw value ``x``, mV, and band level ``band``. True when a block is complete."""
     q.low = min(q.low, x)
     q.high = max(q.high, x)
+    q.total += x
     q.band += band
     q.filled += 1
     if abs(x) > plan.saturated:
@@ -124,14 +140,16 @@ def step(q, plan, x, band, signal, n):
         return False
     q.lows[q.at] = q.low
     q.highs[q.at] = q.high
+    q.means[q.at] = q.total / q.filled
     q.bands[q.at] = q.band / q.filled
     q.clips[q.at] = q.clipped
     q.at = (q.at + 1) % BLOCKS
     q.seen = min(q.seen + 1, BLOCKS)
     q.low = np.inf
     q.high = -np.inf
+    q.total = 0.0
     q.band = 0.0
     q.filled = 0
     q.clipped = 0
-    judge(q, plan, signal)
+    judge(q, plan, signal, silence)
     return True

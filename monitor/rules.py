@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from monitor.config import AlarmSettings
 from monitor.detector_kernel import AFTER
-from monitor.events import FS, BeatClass, Cause, Level, Priority
+from monitor.events import FS, BeatClass, Cause, Priority
 
 MEMORY = 40
 """Beats remembered of a patient: more than the longest rule looks back on."""
@@ -65,11 +65,12 @@ class Patient(Struct, kw_only=True):
     beats: list[Seen] = msgspec.field(default_factory=list)
     """Newest last, at most MEMORY; emptied where the past no longer counts (a gap, unusable signal)."""
     silence: int = 0
-    """Samples since the last R peak, or since the signal began; 0 in a gap."""
-    level: Level = Level.GOOD
+    """Samples since the last R peak, or since the signal was usable again; 0 while it is not."""
     cause: Cause = Cause.NONE
     bad: int = 0
     """Quality reports in a row that called the signal unusable."""
+    usable_since: int = 0
+    """The sample from which on conclusions may be drawn; no interval reaches back beyond it."""
     gap: tuple[int, int, str] | None = None
     """The last gap: start, stop, cause; stop grows while it lasts."""
     lost: int | None = None
@@ -298,6 +299,8 @@ RULES: tuple[Rule, ...] = (
          life=Life.WHILE),
     Rule(kind="gap", priority=Priority.LOW, class_="technical", find=gap, on="time", life=Life.WHILE),
     Rule(kind="flat", priority=Priority.MEDIUM, class_="technical", find=_unusable(Cause.FLAT, "flat line"),
+         on="time", life=Life.WHILE, clear=lambda s: s.usable_reports),
+    Rule(kind="lead_off", priority=Priority.MEDIUM, class_="technical", find=_unusable(Cause.LEAD_OFF, "lead off"),
          on="time", life=Life.WHILE, clear=lambda s: s.usable_reports),
     Rule(kind="saturated", priority=Priority.MEDIUM, class_="technical",
          find=_unusable(Cause.SATURATED, "amplifier saturated"), on="time", life=Life.WHILE,

@@ -1,9 +1,14 @@
-"""Text from outside, made safe to show."""
+"""Text from outside, made safe to show: a stream's name must not be able to drive the terminal."""
 
 import unicodedata
 
+_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+_UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+"""Unicode categories of control, format (direction marks among them), surrogate, private and line-breaking
+characters."""
 
-def printable(text: str) -> str:
-    """The text with every control character (escape sequences, line breaks, direction marks) shown as ``·``: a
-    stream's name must not be able to drive the terminal."""
-    return "".join("·" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else c for c in text)
+
+def clean(text: str) -> str:
+    """The text with no control, bidirectional or invisible character left in it."""
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(_UNKNOWN if unicodedata.category(c) in _UNPRINTABLE else c for c in composed)

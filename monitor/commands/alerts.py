@@ -7,7 +7,7 @@ from monitor.config import Settings
 from monitor.errors import UsageError
 from monitor.events import Alert
 from monitor.link import AlertListener, alert_endpoint, new_context, wait
-from monitor.text import printable
+from monitor.text import clean
 from monitor.wire import encode_alert
 
 _STARS = {"high": "***", "medium": "**", "low": "*"}
@@ -43,4 +43,4 @@ def line(alert: Alert) -> str:
     """One alert event for people."""
     time = datetime.fromtimestamp(alert.onset_time, UTC).strftime("%H:%M:%S")
     stars = _STARS[alert.priority]
-    return printable(f"{time} {alert.stream} {stars:<3} {alert.state:<8} {alert.kind}: {alert.message}")
+    return clean(f"{time} {alert.stream} {stars:<3} {alert.state:<8} {alert.kind}: {alert.message}")

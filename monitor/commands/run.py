@@ -1,12 +1,12 @@
 """``ecg-monitor run``: every stage a process, under a supervisor."""
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
 
 import msgspec
-import platformdirs
 
 from monitor import config
 from monitor.config import Settings
@@ -27,9 +27,9 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
         from monitor.commands.watch import check_size
 
         check_size(settings)
-    parent = Path(platformdirs.user_runtime_dir())
+    parent = os.environ.get("XDG_RUNTIME_DIR")  # the user's own; else the folder for temporary files
     with tempfile.TemporaryDirectory(
-        prefix="ecg-monitor-", dir=parent if parent.is_dir() else None, ignore_cleanup_errors=True
+        prefix="ecg-monitor-", dir=parent if parent and Path(parent).is_dir() else None, ignore_cleanup_errors=True
     ) as name:  # mode 0700: nobody else connects
         folder = Path(name)
         if not headless:

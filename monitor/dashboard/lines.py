@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from monitor.dashboard.look import STARS, clean, clock, message
+from monitor.dashboard.look import STARS, clock, message
 from monitor.events import FS, Alert, AlertState, Event, Level, Status
+from monitor.text import clean
 from monitor.views import Feed, Hole, Snapshot, StageState, StreamView
 
 

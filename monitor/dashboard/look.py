@@ -1,11 +1,10 @@
 """How a person looks at a snapshot, and the few colours and words that all panels share."""
 
-import unicodedata
-
 from msgspec import Struct
 from rich.text import Text
 
 from monitor.events import FS, Alert, AlertState, BeatClass, Cause, Priority
+from monitor.text import clean
 from monitor.views import StreamView
 
 TRACE = "#3ddc84"  # as on a bedside monitor, the figure of the heart rate has the colour of its trace
@@ -28,6 +27,7 @@ CLASS_STYLE: dict[BeatClass | None, str] = {
 
 CAUSES = {
     Cause.NONE: "UNUSABLE",
+    Cause.LEAD_OFF: "LEAD OFF",
     Cause.FLAT: "FLAT LINE",
     Cause.SATURATED: "SATURATED",
     Cause.NOISE: "TOO NOISY",
@@ -41,8 +41,6 @@ FLASH_HZ = {Priority.HIGH: 2.0, Priority.MEDIUM: 0.6, Priority.LOW: 0.0}
 _LIT = {Priority.HIGH: "bold #ffffff on #d01f1f", Priority.MEDIUM: "bold #101010 on #ffd23f", Priority.LOW: "#4cc9f0"}
 _DARK = {Priority.HIGH: "bold #ff5c57", Priority.MEDIUM: "bold #ffd23f", Priority.LOW: "#4cc9f0"}
 
-_UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_UNKNOWN = "�"
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -57,12 +55,6 @@ class Look(Struct, frozen=True, kw_only=True):
     held: StreamView | None = None
     """The stream as it was when its picture was stopped; None while it runs."""
     help: bool = False
-
-
-def clean(text: str) -> str:
-    """Text from outside, made safe to show: no control, bidirectional or invisible character is left in it."""
-    composed = unicodedata.normalize("NFC", text)
-    return "".join(_UNKNOWN if unicodedata.category(c) in _UNPRINTABLE else c for c in composed)
 
 
 def clock(samples: int) -> str:

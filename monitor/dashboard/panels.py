@@ -13,7 +13,6 @@ from monitor.dashboard.look import (
     WARN,
     Look,
     alert_style,
-    clean,
     clock,
     message,
     pad,
@@ -22,6 +21,7 @@ from monitor.dashboard.look import (
     spread,
 )
 from monitor.events import CLASSES, FS, AlertState, Level
+from monitor.text import clean
 from monitor.views import Feed, Snapshot, StageState, StageView, StreamView, urgency
 
 BAR = "grey93 on grey23"

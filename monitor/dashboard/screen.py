@@ -26,6 +26,11 @@ GLANCE_S = 0.25
 NOWHERE = -1
 
 
+def terminal() -> Console:
+    """The terminal at standard output."""
+    return Console()
+
+
 class Exit(Enum):
     """Why the screen was left."""
 

@@ -4,8 +4,9 @@ import numpy as np
 from rich.text import Text
 
 from monitor.dashboard.braille import Mark, draw, trace
-from monitor.dashboard.look import BAD, CAUSES, CLASS_STYLE, QUIET, STALE, TRACE, TREND, clean, clock, pad, say
+from monitor.dashboard.look import BAD, CAUSES, CLASS_STYLE, QUIET, STALE, TRACE, TREND, clock, pad, say
 from monitor.events import FS, BeatClass, Level
+from monitor.text import clean
 from monitor.views import Feed, StreamView
 
 GUTTER = 6

@@ -1,0 +1,110 @@
+"""The dashboard: ``ecg-monitor watch``, and the daemon's own."""
+
+import contextlib
+import os
+import sys
+import time
+
+from monitor.config import Settings
+from monitor.errors import UserError
+from monitor.events import Event, Status
+from monitor.link import Subscriber, alert_endpoint, ask_links, new_context, wait
+from monitor.snapshot import Fold
+from monitor.stage import Lifeline
+
+_ANSWER_S = 2.0
+"""s that a running daemon may take to say where its links are."""
+
+
+def watch(endpoint: str | None, settings: Settings, *, headless: bool) -> int:
+    """A dashboard on a daemon that runs; until it ends, q, or Ctrl-C."""
+    from monitor.commands.alerts import check_endpoint
+
+    plain = headless or not (sys.stdin.isatty() and sys.stdout.isatty())
+    if not plain:
+        check_size(settings)
+    address = check_endpoint(endpoint) if endpoint else alert_endpoint(settings.alert_socket)
+    context = new_context()
+    try:
+        links = ask_links(context, address, _ANSWER_S)
+    finally:
+        context.term()
+    return show(links, settings, plain, None, needed=False)
+
+
+def check_size(settings: Settings) -> None:
+    """Raises UserError where nothing could be laid out on this terminal."""
+    width, height = os.get_terminal_size(sys.stdout.fileno())
+    need = settings.dashboard
+    if width < need.min_columns or height < need.min_rows:
+        raise UserError(
+            f"the terminal has {width}×{height} cells and {need.min_columns}×{need.min_rows} are needed; "
+            "enlarge it, or use --headless"
+        )
+
+
+class _Stopped(Exception):
+    """The supervisor says that it is over."""
+
+
+class Feed:
+    """What the dashboard hears: all links of a daemon at once."""
+
+    def __init__(self, links: dict[str, str], settings: Settings, lifeline: Lifeline | None, *, needed: bool) -> None:
+        self._context = new_context()
+        self._lifeline = lifeline
+        # Only verdicts and alerts are waited for, and only where each must become a line.
+        self._links = {
+            name: Subscriber(self._context, endpoint, settings.link, needed=needed and name == "classifier")
+            for name, endpoint in links.items()
+        }
+
+    def receive(self, timeout: float) -> list[Event | Status] | None:
+        """What has come within ``timeout`` s; None when the daemon has ended.
+
+        Raises:
+            _Stopped: the supervisor wants an end.
+        """
+        sockets = [socket for link in self._links.values() for socket in link.sockets]
+        descriptors = self._lifeline.descriptors if self._lifeline else []
+        until = time.monotonic() + timeout
+        out: list[Event | Status] = []
+        while True:
+            readable = wait([*sockets, *descriptors], max(0.0, until - time.monotonic()))
+            if self._lifeline is not None and self._lifeline.stopped(readable):
+                raise _Stopped
+            for link in self._links.values():
+                out += link.receive()
+                link.acknowledge()
+            if self._links["classifier"].finished and not out:
+                return None
+            if out or time.monotonic() >= until:
+                return out
+
+    def close(self) -> None:
+        for link in self._links.values():
+            link.close()
+        self._context.term()
+
+
+def show(links: dict[str, str], settings: Settings, headless: bool, lifeline: Lifeline | None, *, needed: bool) -> int:
+    """Draws, or writes lines, until the daemon ends (0), a person quits (0), or the supervisor stops it (0)."""
+    from monitor.dashboard.keys import Keyboard
+    from monitor.dashboard.lines import final
+    from monitor.dashboard.screen import run_lines, run_screen, terminal
+
+    feed = Feed(links, settings, lifeline, needed=needed and headless)
+    fold = Fold(settings)
+    plain = headless or "utf" not in (sys.stdout.encoding or "").lower()
+    if lifeline is not None:
+        lifeline.ready()
+    try:
+        with contextlib.suppress(_Stopped):
+            if plain:
+                run_lines(fold, feed.receive, lambda line: print(line, flush=True))
+            else:
+                run_screen(fold, feed.receive, settings, terminal(), Keyboard(sys.stdin.fileno()))
+                print("\n".join(final(fold.snapshot(time.time()))))
+    finally:
+        feed.close()
+    return 0
