@@ -235,7 +235,7 @@ def couplet(patient: Patient, settings: AlarmSettings) -> Finding | None:
     if first.rr is None or second.rr is None or after.rr is None or second.rr > settings.couplet_ms * FS / 1000:
         return None
     return Finding(
-        onset=first.sample, message="ventricular couplet", value=round(1000 * second.rr / FS),
+        onset=first.sample, message="ventricular couplet", value=float(round(1000 * second.rr / FS)),
         limit=settings.couplet_ms, unit="ms", beats=(first.sample, second.sample),
     )  # fmt: skip
 

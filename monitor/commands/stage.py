@@ -2,6 +2,8 @@
 
 import argparse
 import importlib.metadata
+import os
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +17,16 @@ from monitor.stage import Lifeline, run_stage
 
 def stage(given: argparse.Namespace, settings: Settings) -> int:
     """Runs the stage until it is done; 0."""
-    lifeline = Lifeline(given.lifeline)
+    code = _run(given, settings, Lifeline(given.lifeline))
+    if given.lifeline is not None:
+        # Everything is closed. The interpreter would take half a second more to take torch apart.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _run(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) -> int:
     if given.stage == "source":
         return _source(given, settings, lifeline)
     if given.stage == "dashboard":

@@ -1,0 +1,200 @@
+"""The law suite: what every stage's core must keep to, whatever it does.
+
+deterministic · inputs not mutated · independent of chunking · survives save and restore at any point ·
+independent of which other streams share the process
+"""
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from monitor import config
+from monitor.alarms import Alarms
+from monitor.checkpoint import SHIPPED, load
+from monitor.classifier import Classifier, choose_device
+from monitor.detector import Detector
+from monitor.events import FS, Event, Lost, Samples
+from monitor.stage import Chain, Core
+from streams import demo, played, told, with_gap
+
+CONFIG = config.load()
+NETWORK, _ = load(SHIPPED)
+
+
+def classifier() -> Core:
+    return Classifier(CONFIG, NETWORK, choose_device("cpu"))
+
+
+CORES: dict[str, Callable[[], Core]] = {
+    "detector": lambda: Detector(CONFIG),
+    "classifier": classifier,
+    "alarms": lambda: Alarms(CONFIG),
+    "whole": lambda: Chain(Detector(CONFIG), classifier(), Alarms(CONFIG)),
+}
+UPSTREAM: dict[str, Callable[[], Core] | None] = {
+    "detector": None,
+    "classifier": lambda: Detector(CONFIG),
+    "alarms": lambda: Chain(Detector(CONFIG), classifier()),
+    "whole": None,
+}
+
+
+def signal_of(kind: str) -> np.ndarray:
+    """A minute of something difficult."""
+    x = demo(60.0, start=60.0 if kind != "quiet" else 200.0).copy()
+    if kind == "damaged":
+        x[4000:4100] = np.nan
+        x[9000:9002] = np.inf
+        x[12000:13500] = 0.0  # flat
+        x[15000:15400] = 12.0  # saturated
+    return x
+
+
+def source(kind: str, stream: str, cuts: tuple[int, ...] = ()) -> list[Event]:
+    events = played(signal_of(kind), cuts, stream)
+    return with_gap(events, 17000, 18500) if kind == "gapped" else events
+
+
+KINDS = ("plain", "damaged", "gapped", "quiet")
+
+
+def inputs(name: str, kind: str, stream: str = "p") -> list[Event]:
+    """What the core called ``name`` gets to see of a stream, in one second's chunks."""
+    events = source(kind, stream, tuple(range(0, 60 * FS, FS)))
+    upstream = UPSTREAM[name]
+    if upstream is None:
+        return events
+    core = upstream()
+    out: list[Event] = []
+    for event in events:
+        out += core.push([event])
+    # A source that goes silent and comes back.
+    middle = len(out) // 2
+    lost = Lost(stream=stream, seq=out[middle].seq, sample=0)
+    return out if name != "alarms" else [*out[:middle], lost, *out[middle:]]
+
+
+INPUTS = {(name, kind): inputs(name, kind) for name in CORES for kind in KINDS}
+EXPECTED = {key: told(CORES[key[0]]().push(events)) for key, events in INPUTS.items()}
+CASES = pytest.mark.parametrize(("name", "kind"), list(INPUTS))
+
+
+@CASES
+def test_something_comes_out(name: str, kind: str) -> None:
+    assert len(EXPECTED[name, kind]) > 30
+
+
+@CASES
+def test_deterministic_and_inputs_untouched(name: str, kind: str) -> None:
+    events = INPUTS[name, kind]
+    before = told(events)
+    assert told(CORES[name]().push(events)) == EXPECTED[name, kind]
+    assert told(events) == before
+
+
+@CASES
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_chunking_never_changes_the_answer(name: str, kind: str, data: st.DataObject) -> None:
+    events = INPUTS[name, kind]
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(events)), max_size=12)))
+    core = CORES[name]()
+    out: list[Event] = []
+    for a, b in zip([0, *cuts], [*cuts, len(events)], strict=True):
+        out += core.push(events[a:b])
+    assert told(out) == EXPECTED[name, kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["detector", "whole"])
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_the_cut_of_the_signal_never_changes_the_answer(name: str, kind: str, data: st.DataObject) -> None:
+    """Chunks of any length, down to single samples."""
+    cuts = data.draw(st.sets(st.integers(1, 60 * FS - 1), max_size=30))
+    start = data.draw(st.integers(0, 59 * FS))
+    single = set(range(start, start + data.draw(st.integers(0, 200))))
+    events = source(kind, "p", tuple(cuts | single))
+    assert told(CORES[name]().push(events)) == EXPECTED[name, kind]
+
+
+@CASES
+def test_one_event_at_a_time(name: str, kind: str) -> None:
+    core = CORES[name]()
+    assert told([out for event in INPUTS[name, kind] for out in core.push([event])]) == EXPECTED[name, kind]
+
+
+@CASES
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_survives_save_and_restore(name: str, kind: str, data: st.DataObject) -> None:
+    """At any point, through bytes, into a fresh core."""
+    events = INPUTS[name, kind]
+    at = data.draw(st.integers(0, len(events)))
+    first = CORES[name]()
+    out = first.push(events[:at])
+    saved = msgspec.msgpack.encode(first.state())
+    first.push(events[at:])  # what the old one does later does not reach the new one
+    second = CORES[name]()
+    second.restore(msgspec.msgpack.decode(saved))
+    assert told([*out, *second.push(events[at:])]) == EXPECTED[name, kind]
+
+
+@pytest.mark.parametrize("name", list(CORES))
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_many_streams_are_each_alone(name: str, seed: int) -> None:
+    """Nine streams, shuffled into one another, each as if it were by itself."""
+    rng = np.random.default_rng(seed)
+    streams = {f"{kind}{k}": rename(INPUTS[name, kind], f"{kind}{k}") for kind in KINDS[:3] for k in range(3)}
+    core = CORES[name]()
+    out: dict[str, list[Event]] = {stream: [] for stream in streams}
+    at = dict.fromkeys(streams, 0)
+    while any(at[stream] < len(events) for stream, events in streams.items()):
+        batch: list[Event] = []
+        for stream in rng.permutation(list(streams)):
+            step = int(rng.integers(0, 12))
+            batch += streams[stream][at[stream] : at[stream] + step]
+            at[stream] += step
+        for event in core.push(batch):
+            out[event.stream].append(event)
+    for stream, events in out.items():
+        assert told(rename(events, "p")) == EXPECTED[name, stream[:-1]], stream
+
+
+def rename(events: list[Event], stream: str) -> list[Event]:
+    """The same events of a stream by another name; alerts carry the name in their id too."""
+    out = []
+    for event in events:
+        changes = {"stream": stream}
+        if hasattr(event, "id"):
+            changes["id"] = event.id.replace(f"{event.stream}/", f"{stream}/", 1)
+        out.append(msgspec.structs.replace(event, **changes))
+    return out
+
+
+def test_a_name_may_be_used_again() -> None:
+    """A stream that was closed and opened anew begins from nothing."""
+    for name in CORES:
+        events = INPUTS[name, "plain"]
+        core = CORES[name]()
+        core.push(events)
+        again = [msgspec.structs.replace(e, seq=1) for e in core.push(events)]
+        alone = [msgspec.structs.replace(e, seq=1) for e in CORES[name]().push(events)]
+        assert told(again) == told(alone), name
+
+
+def test_values_that_are_not_numbers_never_reach_the_state() -> None:
+    core = Detector(CONFIG)
+    x = np.full(720, np.nan, dtype=np.float32)
+    core.push([*played(demo(10.0))[:-1], Samples(stream="p", seq=9, start=3600, signal=x[None])])
+    kernels = core.state()["kernels"]
+    from monitor import detector_kernel
+
+    state = np.frombuffer(kernels, detector_kernel.STATE)
+    for field in state.dtype.names:
+        assert np.isfinite(state[field].astype(float)).all(), field

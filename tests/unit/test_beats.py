@@ -1,0 +1,102 @@
+"""What the network sees of a beat: made of the past and the present only."""
+
+import numpy as np
+import pytest
+
+from monitor import beats
+from monitor.events import FS
+from streams import demo
+from trainer.dataset import find_beats
+
+RR = beats.FEATURES.index("rr")
+RR_32 = beats.FEATURES.index("rr_32")
+HAS_RR = beats.FEATURES.index("has_rr")
+LIKENESS = beats.FEATURES.index("likeness")
+
+
+def see(found, upto=None, gaps=()):
+    found = found[:upto]
+    x, f = beats.empty(len(found))
+    beats.step_many(
+        np.zeros(1, beats.STATE),
+        np.zeros(len(found), dtype=np.int64),
+        np.stack([b.window for b in found]),
+        np.array([b.sample for b in found], dtype=np.int64),
+        np.array([b.after_gap or k in gaps for k, b in enumerate(found)]),
+        np.array([b.search_back for b in found]),
+        np.zeros(len(found), dtype=np.int64),
+        x,
+        f,
+    )
+    return x, f
+
+
+@pytest.fixture(scope="module")
+def found(settings):
+    return find_beats(demo(120.0), settings)
+
+
+def test_nothing_of_the_future_is_in_it(found):
+    """The view of a beat is the same whether or not others follow: at every prefix."""
+    x, f = see(found)
+    for upto in (1, 2, 17, len(found) - 1):
+        earlier = see(found, upto)
+        np.testing.assert_array_equal(earlier[0], x[:upto])
+        np.testing.assert_array_equal(earlier[1], f[:upto])
+
+
+def test_all_is_finite_and_bounded(found):
+    x, f = see(found)
+    assert np.isfinite(x).all()
+    assert np.isfinite(f).all()
+    assert np.abs(x).max() <= 8.0
+    assert np.abs(f).max() <= 2.0
+
+
+def test_rr_intervals_by_hand(found):
+    _, f = see(found, gaps={10})
+    samples = np.array([b.sample for b in found])
+    rr = np.diff(samples) / FS
+    assert f[0, HAS_RR] == 0
+    assert f[10, HAS_RR] == 0
+    assert f[10, RR] == 0
+    np.testing.assert_allclose(f[1:10, RR], np.clip(np.log(rr[:9] / 0.8), -1.5, 1.5), rtol=1e-5)
+    # Beat 5 is compared with the mean of the four intervals before it.
+    assert f[5, RR_32] == pytest.approx(np.log(rr[4] / rr[:4].mean()), rel=1e-5)
+
+
+def test_a_patients_own_shape_is_known_after_a_few_beats():
+    window = np.zeros(beats.WINDOW, dtype=np.float32)
+    window[190:206] = np.hanning(16)
+    odd = np.zeros_like(window)
+    odd[185:225] = -2 * np.hanning(40)
+    state = np.zeros((), beats.STATE)
+    x, f = beats.empty(1)
+    likeness = []
+    for k in range(12):
+        shape = odd if k == 9 else window
+        beats.step(state, shape, 300 * k, k == 0, False, 0, x[0], f[0])
+        likeness.append(float(f[0, LIKENESS]))
+    assert likeness[0] == 0.0  # nothing to be like yet
+    assert min(likeness[1:9] + likeness[10:]) > 0.999
+    assert likeness[9] < 0.5
+
+
+def test_neither_gain_nor_the_other_streams_matter(found):
+    """Shapes are seen in sizes of the patient's own; rows of other patients are left alone."""
+    x, _ = see(found)
+    louder = [type(b)(**{n: getattr(b, n) for n in b.__struct_fields__} | {"window": 3 * b.window}) for b in found]
+    np.testing.assert_allclose(see(louder)[0], x, atol=2e-5)
+    states = np.zeros(3, beats.STATE)
+    a, b = beats.empty(1)
+    beats.step(states[1], found[0].window, 100, True, False, 0, a[0], b[0])
+    assert states[0] == np.zeros((), beats.STATE)
+    assert states[2] == np.zeros((), beats.STATE)
+
+
+def test_unusable_signal_teaches_nothing(found):
+    state = np.zeros((), beats.STATE)
+    x, f = beats.empty(1)
+    beats.step(state, found[3].window, 100, True, False, 2, x[0], f[0])
+    assert state["weight"].sum() == 0
+    assert state["count"] == 1

@@ -1,0 +1,80 @@
+"""Verdicts: one a beat, to the last bit the same in any company; the network on real patients."""
+
+import msgspec
+import pytest
+import torch
+
+from monitor.checkpoint import SHIPPED, load
+from monitor.classifier import TILE, Classifier, choose_device
+from monitor.detector import Detector
+from monitor.errors import UserError
+from monitor.events import Beat, BeatClass, Verdict
+from monitor.network import EMBEDDING, HIDDEN, Network
+from streams import demo, played
+from trainer.evaluate import judge_record, scores
+
+
+def test_a_verdict_for_every_beat(settings):
+    found = Detector(settings).push(played(demo(60.0)))
+    out = Classifier(settings, load(SHIPPED)[0], choose_device("cpu")).push(found)
+    beats = [e for e in found if isinstance(e, Beat)]
+    verdicts = [e for e in out if isinstance(e, Verdict)]
+    assert [v.sample for v in verdicts] == [b.sample for b in beats]
+    assert verdicts[0].rr is None
+    assert [v.rr for v in verdicts[1:]] == [b.sample - a.sample for a, b in zip(beats, beats[1:], strict=False)]
+    for v in verdicts:
+        assert sum(v.probabilities) == pytest.approx(1.0, abs=3e-4)
+        assert v.label == list(BeatClass)[max(range(5), key=v.probabilities.__getitem__)]
+
+
+def test_the_state_is_an_argument():
+    """``step`` along T beats is ``forward`` on all of them."""
+    torch.manual_seed(0)
+    network = Network().eval()
+    seen, hidden = torch.randn(7, 3, EMBEDDING), torch.zeros(3, HIDDEN)
+    with torch.inference_mode():
+        logits, last = network(seen, hidden)
+        for t in range(7):
+            one, hidden = network.step(seen[t], hidden)
+            torch.testing.assert_close(one, logits[t])
+        torch.testing.assert_close(hidden, last)
+
+
+def test_the_company_changes_no_bit(settings):
+    """More streams than a tile holds, at once and one by one: equal, not merely close."""
+    network, _ = load(SHIPPED)
+    device = choose_device("cpu")
+    streams = [Detector(settings).push(played(demo(8.0, start=2.0 * k), stream=f"p{k}")) for k in range(TILE + 8)]
+    together = Classifier(settings, network, device).push([event for events in streams for event in events])
+    alone = [v for events in streams for v in Classifier(settings, network, device).push(events)]
+    assert [msgspec.msgpack.encode(v) for v in together] == [msgspec.msgpack.encode(v) for v in alone]
+
+
+def test_asking_for_cuda_where_there_is_none():
+    assert choose_device("cpu").type == "cpu"
+    if torch.cuda.is_available():
+        assert choose_device("auto").type == "cuda"
+    else:
+        assert choose_device("auto").type == "cpu"
+        with pytest.raises(UserError, match="no CUDA device"):
+            choose_device("cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_judges_as_the_cpu_does(settings):
+    found = Detector(settings).push(played(demo(60.0)))
+    network, _ = load(SHIPPED)
+    cpu = Classifier(settings, network, torch.device("cpu")).push(found)
+    cuda = Classifier(settings, load(SHIPPED)[0], torch.device("cuda")).push(found)
+    for a, b in zip(cpu, cuda, strict=True):
+        if isinstance(a, Verdict):
+            assert a.label == b.label
+            assert a.probabilities == pytest.approx(b.probabilities, abs=1e-3)
+
+
+@pytest.mark.parametrize(("record", "floor"), [("mitdb/200", 0.9), ("mitdb/233", 0.9), ("mitdb/119", 0.9)])
+def test_ventricular_beats_are_known(settings, data_dir, record, floor):
+    """With our own R peaks, streaming; the whole of DS2 is scored by bench/accuracy_beats.py."""
+    result = judge_record(record, load(SHIPPED)[0], settings)
+    assert scores(result.confusion)["V"][2] >= floor
