@@ -19,6 +19,7 @@ Laws:
 """
 
 import os
+import socket as socket_module
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -70,16 +71,20 @@ def requests_of(endpoint: str) -> str:
     return f"{endpoint}.requests"
 
 
-def _bind(socket: zmq.Socket[bytes], endpoint: str, what: str) -> None:
-    try:
-        socket.bind(endpoint)
-    except zmq.ZMQError as error:
-        if error.errno == zmq.EADDRINUSE:
-            raise UserError(
-                f"{what}: {endpoint} is in use: does another ecg-monitor run? "
-                "`--alert-port N` or [alert_socket] port chooses another"
-            ) from error
-        raise UserError(f"{what}: cannot bind {endpoint}: {error.strerror}") from error
+def _bind(what: str, sockets: dict[str, zmq.Socket[bytes]]) -> None:
+    """Binds each socket to its endpoint; where one cannot be, all are closed."""
+    for endpoint, socket in sockets.items():
+        try:
+            socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            for each in sockets.values():
+                each.close()
+            if error.errno == zmq.EADDRINUSE:
+                raise UserError(
+                    f"{what}: {endpoint} is in use: does another ecg-monitor run? "
+                    "`--alert-port N` or [alert_socket] port chooses another"
+                ) from error
+            raise UserError(f"{what}: cannot bind {endpoint}: {error.strerror}") from error
 
 
 @dataclass
@@ -122,8 +127,7 @@ class Publisher:
             socket.setsockopt(zmq.LINGER, 0)
             socket.setsockopt(zmq.SNDHWM, settings.high_water_mark)
             socket.setsockopt(zmq.MAXMSGSIZE, settings.max_frame_bytes)
-        _bind(self._pub, endpoint, "link")
-        _bind(self._router, requests_of(endpoint), "link")
+        _bind("link", {endpoint: self._pub, requests_of(endpoint): self._router})
 
     @property
     def socket(self) -> zmq.Socket[bytes]:
@@ -472,8 +476,7 @@ class AlertSocket:
             socket.setsockopt(zmq.SNDHWM, _ALERTS_KEPT)
             socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes)
         endpoint = alert_endpoint(settings)
-        _bind(self._pub, endpoint, "alert socket")
-        _bind(self._router, requests_of(endpoint), "alert socket")
+        _bind("alert socket", {endpoint: self._pub, requests_of(endpoint): self._router})
 
     @property
     def socket(self) -> zmq.Socket[bytes]:
@@ -605,17 +608,17 @@ def links_in(folder: Path) -> dict[str, str]:
     names = ("source", "detector", "classifier")
     if zmq.has("ipc"):
         return {name: f"ipc://{folder / name}" for name in names}
-    with new_context() as context:
-        return {name: f"tcp://127.0.0.1:{_free_ports(context)}" for name in names}
+    return {name: f"tcp://127.0.0.1:{free_port()}" for name in names}
 
 
-def _free_ports(context: zmq.Context[zmq.Socket[bytes]]) -> int:
-    """A port that is free now, and the next one too."""
+def free_port() -> int:
+    """A TCP port on loopback that is free now, and the next one too."""
     while True:
-        with context.socket(zmq.PUB) as first, context.socket(zmq.ROUTER) as second:
-            port = first.bind_to_random_port("tcp://127.0.0.1")
+        with socket_module.socket() as first, socket_module.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
             try:
-                second.bind(f"tcp://127.0.0.1:{port + 1}")
-            except zmq.ZMQError:
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
                 continue
             return port

@@ -173,11 +173,13 @@ def pause(patient: Patient, settings: AlarmSettings) -> Finding | None:
 
 
 def extreme_brady(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """Mean rate of the last beats under the limit."""
+    """Mean rate of the last beats under the limit, and that of most of them: a single pause is none."""
     n = settings.extreme_brady_beats
     recent = patient.beats[-n:]
     intervals = _intervals(recent)
     if len(intervals) < n or (rate := bpm(intervals)) >= settings.extreme_brady_bpm:
+        return None
+    if 60 * FS / sorted(intervals)[n // 2] >= settings.extreme_brady_bpm:
         return None
     return Finding(
         onset=recent[0].sample, message=f"extreme bradycardia: {rate:.0f}/min", value=round(rate, 1),
@@ -295,7 +297,7 @@ def _run_clear(settings: AlarmSettings) -> int:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule(kind="source_lost", priority=Priority.MEDIUM, class_="technical", find=source_lost, on="time",
+    Rule(kind="source_lost", priority=Priority.MEDIUM, class_="technical", find=source_lost, on="both",
          life=Life.WHILE),
     Rule(kind="gap", priority=Priority.LOW, class_="technical", find=gap, on="time", life=Life.WHILE),
     Rule(kind="flat", priority=Priority.MEDIUM, class_="technical", find=_unusable(Cause.FLAT, "flat line"),

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import sleepecg
 
-from monitor.events import FS, Closed, Event, Gap, Opened, Samples
+from monitor.events import FS, Alert, AlertState, Closed, Event, Gap, Opened, Priority, Samples
 from monitor.wire import encode_event
 
 
@@ -60,3 +60,10 @@ def same(a: Sequence[Event], b: Sequence[Event]) -> bool:
 
 def told(events: Sequence[Event]) -> list[bytes]:
     return [encode_event(event) for event in events]
+
+
+ALERT = Alert(
+    schema="ecg-monitor/alert/1", id="p/vt/10", stream="p", seq=3, kind="vt", priority=Priority.HIGH,
+    class_="physiological", state=AlertState.RAISED, sample=100, onset_sample=10, onset_time=1.5, published_time=None,
+    value=182.0, limit=100.0, unit="1/min", message="ventricular tachycardia", beats=(10, 60, 100),
+)  # fmt: skip

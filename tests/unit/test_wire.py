@@ -13,14 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor import wire
-from monitor.events import Alert, AlertState, Beat, Cause, Closed, Gap, Level, Lost, Opened, Priority, Quality, Samples
-from monitor.events import Status, Verdict, BeatClass
+from monitor.events import (
+    Beat,
+    BeatClass,
+    Cause,
+    Closed,
+    Gap,
+    Level,
+    Lost,
+    Opened,
+    Quality,
+    Samples,
+    Status,
+    Verdict,
+)
+from streams import ALERT
 
-ALERT = Alert(
-    schema="ecg-monitor/alert/1", id="p/vt/10", stream="p", seq=3, kind="vt", priority=Priority.HIGH,
-    class_="physiological", state=AlertState.RAISED, sample=100, onset_sample=10, onset_time=1.5, published_time=None,
-    value=182.0, limit=100.0, unit="1/min", message="ventricular tachycardia", beats=(10, 60, 100),
-)  # fmt: skip
 ONE_OF_EACH = [
     Opened(stream="p", seq=1, source="test:", fs=250.0, leads=("II", "V5"), start_time=0.5, length=None),
     Samples(stream="p", seq=2, start=0, signal=np.array([[0.5, -1.25], [np.nan, 2.0]], dtype=np.float32)),
