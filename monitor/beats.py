@@ -10,6 +10,9 @@ The patient's shapes are kept as a few running templates, clustered online as be
 Laws: one stream's state depends on its own beats alone; ``step`` has one fixed order of arithmetic.
 """
 
+import math
+from typing import Any
+
 import numpy as np
 
 from monitor.detector_kernel import AFTER, BEFORE, WINDOW
@@ -106,7 +109,7 @@ def likeness(a: Doubles, b: Doubles, first: int, last: int, shift: int) -> float
         ab += u * v
     if aa <= 0.0 or bb <= 0.0:
         return 0.0
-    return ab / np.sqrt(aa * bb)
+    return ab / math.sqrt(aa * bb)
 
 
 @compiled
@@ -115,7 +118,7 @@ def size(a: Doubles, first: int, last: int) -> float:
     total = 0.0
     for n in range(first, last):
         total += a[n] * a[n]
-    return np.sqrt(total / (last - first))
+    return math.sqrt(total / (last - first))
 
 
 @compiled
@@ -135,11 +138,13 @@ def best_shift(a: Doubles, b: Doubles) -> tuple[int, float]:
 @compiled
 def log_ratio(a: float, b: float) -> float:
     """log(a / b), within ±1.5."""
-    return min(max(np.log(a / b), -1.5), 1.5)
+    return min(max(math.log(a / b), -1.5), 1.5)
 
 
 @compiled
-def step(s, window, sample, after_gap, search_back, quality, x, f):
+def step(
+    s: Any, window: Floats, sample: int, after_gap: bool, search_back: bool, quality: int, x: Floats, f: Floats
+) -> None:
     """One beat of one stream.
 
     Args:
@@ -269,13 +274,21 @@ def step(s, window, sample, after_gap, search_back, quality, x, f):
 
 
 @compiled
-def step_many(states, rows, windows, samples, after_gaps, search_backs, qualities, x, f):
+def step_many(
+    states: Any,
+    rows: Any,
+    windows: Floats,
+    samples: Any,
+    after_gaps: Any,
+    search_backs: Any,
+    qualities: Any,
+    x: Floats,
+    f: Floats,
+) -> None:
     """:func:`step` for beat ``i`` of stream ``rows[i]``, in order; ``x`` [beat, channel, n] and ``f`` [beat, feature]
     are written."""
     for i in range(rows.shape[0]):
-        step(
-            states[rows[i]], windows[i], samples[i], after_gaps[i], search_backs[i], qualities[i], x[i], f[i]
-        )
+        step(states[rows[i]], windows[i], samples[i], after_gaps[i], search_backs[i], qualities[i], x[i], f[i])
 
 
 def empty(beats: int) -> tuple[Floats, Floats]:
@@ -286,4 +299,4 @@ def empty(beats: int) -> tuple[Floats, Floats]:
     )
 
 
-assert AFTER > DECIMATION * (_QRS[1] - CENTRE + _SHIFT), "the compared part lies inside the window"
+assert DECIMATION * (_QRS[1] - CENTRE + _SHIFT) < AFTER, "the compared part lies inside the window"

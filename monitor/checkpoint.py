@@ -72,7 +72,9 @@ def load(path: Path) -> tuple[Network, dict[str, Any]]:
         contract = msgspec.json.decode(metadata["contract"], type=Contract)
         origin: dict[str, Any] = json.loads(metadata["origin"])
     except (KeyError, ValueError) as error:
-        raise UserError(f"{path}: these weights carry no metadata of this project; `ecg-train fit` makes some") from error
+        raise UserError(
+            f"{path}: these weights carry no metadata of this project; `ecg-train fit` makes some"
+        ) from error
     for field in contract.__struct_fields__:
         there, here = getattr(contract, field), getattr(CONTRACT, field)
         if there != here:

@@ -47,7 +47,9 @@ def choose_device(wanted: str) -> torch.device:
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: this machine has no CUDA device that torch can use; --device cpu works anywhere")
+        raise UserError(
+            "--device cuda: this machine has no CUDA device that torch can use; --device cpu works anywhere"
+        )
     return torch.device(wanted)
 
 
@@ -135,10 +137,10 @@ class Classifier:
             probabilities[now], self._hidden[rows[now]] = self._step(seen[now], self._hidden[rows[now]])
         out: dict[str, list[Verdict]] = {}
         at = 0
-        for stream, own in ready.items():
+        for stream, found in ready.items():
             last = before[stream]
             judged = out.setdefault(stream, [])
-            for beat in own:
+            for beat in found:
                 judged.append(_verdict(beat, probabilities[at], None if beat.after_gap else beat.sample - last))
                 last = beat.sample
                 at += 1

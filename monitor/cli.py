@@ -73,20 +73,36 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     def playing(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--lead", action="append", default=[], metavar="NAME|N",
-                         help="lead to analyse, by name or number from 0 (default: the first); more are only carried")
+        sub.add_argument(
+            "--lead",
+            action="append",
+            default=[],
+            metavar="NAME|N",
+            help="lead to analyse, by name or number from 0 (default: the first); more are only carried",
+        )
         sub.add_argument("--start", type=seconds, default=0.0, metavar="SECONDS", help="begin there in the recording")
         sub.add_argument("--duration", type=seconds, default=None, metavar="SECONDS", help="play so much of it")
 
     def device(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto",
-                         help="where the network runs (default: cuda where there is one)")
+        sub.add_argument(
+            "--device",
+            choices=("auto", "cpu", "cuda"),
+            default="auto",
+            help="where the network runs (default: cuda where there is one)",
+        )
 
-    run = command("run", "run everything and show the dashboard (the default command)",
-                  "  ecg-monitor --source replay:demo\n"
-                  "  ecg-monitor --source replay:mitdb/208 --speed max --headless\n")
-    run.add_argument("--source", action="append", required=True, metavar="URI",
-                     help="replay:demo, replay:DATABASE/RECORD, replay:PATH; several for several patients")
+    run = command(
+        "run",
+        "run everything and show the dashboard (the default command)",
+        "  ecg-monitor --source replay:demo\n  ecg-monitor --source replay:mitdb/208 --speed max --headless\n",
+    )
+    run.add_argument(
+        "--source",
+        action="append",
+        required=True,
+        metavar="URI",
+        help="replay:demo, replay:DATABASE/RECORD, replay:PATH; several for several patients",
+    )
     run.add_argument("--speed", type=speed, default=1.0, metavar="1|N|max", help="recorded seconds per second")
     run.add_argument("--headless", action="store_true", help="no screen: plain lines")
     run.add_argument("--loop", action="store_true", help="begin anew at the end, again and again")
@@ -94,21 +110,31 @@ def parser() -> argparse.ArgumentParser:
     playing(run)
     device(run)
 
-    watch = command("watch", "a dashboard on a daemon that already runs",
-                    "  ecg-monitor watch\n  ecg-monitor watch tcp://127.0.0.1:5760 --headless\n")
+    watch = command(
+        "watch",
+        "a dashboard on a daemon that already runs",
+        "  ecg-monitor watch\n  ecg-monitor watch tcp://127.0.0.1:5760 --headless\n",
+    )
     watch.add_argument("endpoint", nargs="?", metavar="ENDPOINT", help="its alert socket (default: from config.toml)")
     watch.add_argument("--headless", action="store_true", help="no screen: plain lines")
 
-    alerts = command("alerts", "subscribe to the alert socket and print what comes",
-                     "  ecg-monitor alerts\n  ecg-monitor alerts --json | jq .message\n")
+    alerts = command(
+        "alerts",
+        "subscribe to the alert socket and print what comes",
+        "  ecg-monitor alerts\n  ecg-monitor alerts --json | jq .message\n",
+    )
     alerts.add_argument("endpoint", nargs="?", metavar="ENDPOINT", help="(default: from config.toml)")
     alerts.add_argument("--json", action="store_true", help="one JSON object a line (docs/protocol.md)")
-    alerts.add_argument("--history", action="store_true", help="first everything since the daemon's start, "
-                        "not only what is active")
+    alerts.add_argument(
+        "--history", action="store_true", help="first everything since the daemon's start, not only what is active"
+    )
 
-    annotate = command("annotate", "the same pipeline, as fast as it goes: RECORD.ecgm and RECORD.alarms.jsonl",
-                       "  ecg-monitor annotate mitdb/208 --out results\n"
-                       "  ecg-monitor annotate /data/a /data/b --lead V5 --out results\n")
+    annotate = command(
+        "annotate",
+        "the same pipeline, as fast as it goes: RECORD.ecgm and RECORD.alarms.jsonl",
+        "  ecg-monitor annotate mitdb/208 --out results\n"
+        "  ecg-monitor annotate /data/a /data/b --lead V5 --out results\n",
+    )
     annotate.add_argument("records", nargs="+", metavar="RECORD", help="DATABASE/RECORD, a path, or a source's URI")
     annotate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     playing(annotate)
@@ -118,15 +144,23 @@ def parser() -> argparse.ArgumentParser:
     show = command("config", "the settings in force", "  ecg-monitor config\n  ecg-monitor config --config my.toml\n")
     show.add_argument("--defaults", action="store_true", help="print the shipped config.toml, with its comments")
 
-    stage = command("stage", "one stage alone, on links of your choice",
-                    "  ecg-monitor stage source --source replay:demo --output ipc:///tmp/source\n"
-                    "  ecg-monitor stage detector --input ipc:///tmp/source --output ipc:///tmp/detector\n")
+    stage = command(
+        "stage",
+        "one stage alone, on links of your choice",
+        "  ecg-monitor stage source --source replay:demo --output ipc:///tmp/source\n"
+        "  ecg-monitor stage detector --input ipc:///tmp/source --output ipc:///tmp/detector\n",
+    )
     stage.add_argument("stage", choices=("source", "detector", "classifier", "dashboard"))
     stage.add_argument("--source", action="append", default=[], metavar="URI")
     stage.add_argument("--speed", type=speed, default=1.0, metavar="1|N|max")
     stage.add_argument("--loop", action="store_true")
-    stage.add_argument("--input", action="append", default=[], metavar="ENDPOINT",
-                       help="link to subscribe to; the dashboard takes three: source, detector, classifier")
+    stage.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="ENDPOINT",
+        help="link to subscribe to; the dashboard takes three: source, detector, classifier",
+    )
     stage.add_argument("--output", metavar="ENDPOINT", help="link to publish on")
     stage.add_argument("--headless", action="store_true")
     stage.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
@@ -164,10 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(given: argparse.Namespace) -> int:
-    if getattr(given, "settings", None):
-        settings = config.loads(given.settings)
-    else:
-        settings = config.load(given.config)
+    handed = getattr(given, "settings", None)
+    settings = config.loads(handed) if handed else config.load(given.config)
     # Each command's imports are its own: `alerts` must not wait for torch.
     match given.command:
         case "run":

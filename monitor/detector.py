@@ -9,7 +9,7 @@ levels of signal and noise are kept, and time goes on inside it.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy import signal
@@ -181,9 +181,7 @@ class Detector:
         # At most one quality row a block, one beat a refractory period, and those that were waiting.
         capacity = int(offsets[-1]) // quality.BLOCK + int(offsets[-1]) // self._plan.refractory
         found = np.zeros(capacity + len(ready) * (2 + kernel.PENDING), kernel.FOUND)
-        count = kernel.advance(
-            self._kernels, self._qualities, self._plan, self._quality_plan, rows, offsets, x, found
-        )
+        count = kernel.advance(self._kernels, self._qualities, self._plan, self._quality_plan, rows, offsets, x, found)
         for row in found[:count]:
             stream = ready[int(row["row"])][0]
             level = quality.LEVELS[int(row["level"])]
@@ -276,7 +274,7 @@ class Detector:
         start, cause = self._gap_from.pop(stream)
         row = self._rows[stream]
         stop = int(self._kernels[row]["next"])
-        kind = "missing" if cause == "missing" else "lost"
+        kind: Literal["missing", "lost"] = "missing" if cause == "missing" else "lost"
         out.append(Gap(stream=stream, seq=self._numbers.next(stream), start=start, stop=stop, cause=kind))
         kernel.reset(self._kernels[row], stop)
         quality.reset(self._qualities[row])

@@ -15,10 +15,9 @@ measurement showed better:
 5. R is the largest deflection of the filtered signal inside the complex.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-
 
 from monitor import quality
 from monitor.filters import Doubles, compiled, sos_step
@@ -92,6 +91,8 @@ STATE = np.dtype(
     ]
 )
 """One stream's whole state."""
+
+
 class Plan(NamedTuple):
     """The settings in samples and coefficients, as the kernel wants them."""
 
@@ -120,7 +121,7 @@ class Plan(NamedTuple):
 
 
 @compiled
-def reset(s, at):
+def reset(s: Any, at: int) -> None:
     """A stretch of signal begins at sample ``at``: filters empty, positions void; levels and rhythm are kept."""
     s.next = at
     s.origin = at
@@ -141,7 +142,7 @@ def reset(s, at):
 
 
 @compiled
-def locate(s, plan, peak):
+def locate(s: Any, plan: Plan, peak: int) -> int:
     """R peak of the complex whose feature peaks at ``peak``."""
     first = max(peak - plan.locate_before, s.origin)
     if s.last_beat >= 0:  # two beats never share an R peak
@@ -158,11 +159,12 @@ def locate(s, plan, peak):
         if deflection > height:
             height = deflection
             best = n
-    return max(best - plan.lag, s.origin)
+    r: int = max(best - plan.lag, s.origin)
+    return r
 
 
 @compiled
-def steepness(s, plan, peak):
+def steepness(s: Any, plan: Plan, peak: int) -> float:
     """Largest slope of the filtered signal inside the complex, mV a sample."""
     first = max(peak - plan.locate_before, s.origin + 2)
     last = min(peak + plan.locate_after, s.next - 1)
@@ -173,7 +175,7 @@ def steepness(s, plan, peak):
 
 
 @compiled
-def accept(s, plan, peak, height, slope, late):
+def accept(s: Any, plan: Plan, peak: int, height: float, slope: float, late: bool) -> int:
     """The candidate at ``peak`` is a beat; its R peak."""
     r = locate(s, plan, peak)
     if s.last_beat >= 0:
@@ -189,7 +191,7 @@ def accept(s, plan, peak, height, slope, late):
 
 
 @compiled
-def remember(s, peak, height, slope):
+def remember(s: Any, peak: int, height: float, slope: float) -> None:
     """A rejected candidate, kept for the search-back."""
     if s.count == CANDIDATES:
         for k in range(CANDIDATES - 1):
@@ -204,7 +206,7 @@ def remember(s, peak, height, slope):
 
 
 @compiled
-def settle(s, plan, peak, height):
+def settle(s: Any, plan: Plan, peak: int, height: float) -> int:
     """The decision on one candidate: its R peak, or -1."""
     slope = steepness(s, plan, peak)
     since = peak - s.last_peak if s.last_peak >= 0 else RING
@@ -222,14 +224,14 @@ def settle(s, plan, peak, height):
 
 
 @compiled
-def search_back(s, plan):
+def search_back(s: Any, plan: Plan) -> int:
     """The best candidate since the last beat, where a beat is overdue; its R peak, or -1."""
     best = -1
     threshold = max(s.noise + plan.search_threshold * (s.signal - s.noise), plan.floor)
     for k in range(s.count):
-        if s.rejected[k] > threshold and s.next - s.rejected_at[k] < plan.search_limit:
-            if best < 0 or s.rejected[k] > s.rejected[best]:
-                best = k
+        recent = s.next - s.rejected_at[k] < plan.search_limit
+        if recent and s.rejected[k] > threshold and (best < 0 or s.rejected[k] > s.rejected[best]):
+            best = k
     if best < 0:
         return -1
     peak = s.rejected_at[best]
@@ -237,7 +239,7 @@ def search_back(s, plan):
 
 
 @compiled
-def step(s, plan, x):
+def step(s: Any, plan: Plan, x: float) -> None:
     """One finite sample, mV; an R peak that it makes certain joins those that wait for their window."""
     n = s.next
     if n == s.origin:
@@ -284,7 +286,7 @@ def step(s, plan, x):
 
 
 @compiled
-def publish(s, q, plan, row, out):
+def publish(s: Any, q: Any, plan: Plan, row: int, out: Any) -> None:
     """The oldest waiting R peak, its window now complete, becomes a row of the output."""
     r = s.waiting_r[0]
     out.row = row
@@ -305,7 +307,16 @@ def publish(s, q, plan, row, out):
 
 
 @compiled
-def advance(states, qualities, plan, quality_plan, rows, offsets, x, out):
+def advance(
+    states: Any,
+    qualities: Any,
+    plan: Plan,
+    quality_plan: quality.Plan,
+    rows: Any,
+    offsets: Any,
+    x: Doubles,
+    out: Any,
+) -> int:
     """Chunks of many streams: stream ``rows[i]`` gets ``x[offsets[i]:offsets[i + 1]]``, mV, all finite.
 
     Returns how many rows of ``out`` (FOUND) were written, in the order in which they became known, stream by stream.
@@ -322,15 +333,14 @@ def advance(states, qualities, plan, quality_plan, rows, offsets, x, out):
             if s.waiting > 0 and s.next > s.waiting_r[0] + plan.lag + AFTER:
                 publish(s, q, plan, i, out[count])
                 count += 1
-            if whole:
-                if s.next % quality_plan.step == 0 or silence > quality_plan.idle_after:
-                    row = out[count]
-                    row.row = i
-                    row.what = QUALITY
-                    row.sample = s.next
-                    row.level = q.level
-                    row.cause = q.cause
-                    row.noise = q.noise
-                    row.silence = silence
-                    count += 1
+            if whole and (s.next % quality_plan.step == 0 or silence > quality_plan.idle_after):
+                row = out[count]
+                row.row = i
+                row.what = QUALITY
+                row.sample = s.next
+                row.level = q.level
+                row.cause = q.cause
+                row.noise = q.noise
+                row.silence = silence
+                count += 1
     return count

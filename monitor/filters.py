@@ -8,7 +8,7 @@ them; a test holds the two together.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -22,8 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def compiled(function: F) -> F:
     """numba.njit as used everywhere here: cached on disk, IEEE arithmetic (fastmath would make results depend on
     how loops are cut), the interpreter's lock released."""
-    jitted: F = numba.njit(cache=True, nogil=True, fastmath=False)(function)
-    return jitted
+    return cast(F, numba.njit(cache=True, nogil=True, fastmath=False)(function))
 
 
 def highpass(cutoff_hz: float, fs: float, order: int = 2) -> Doubles:

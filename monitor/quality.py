@@ -7,7 +7,7 @@ raise it at 300 beats a minute. A lead that has come off, or just been put back,
 from its limit: much drift, all one way, and no beat on it.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def plan(settings: QualitySettings) -> Plan:
 
 
 @compiled
-def reset(q):
+def reset(q: Any) -> None:
     """A new stretch of signal: nothing is known of it."""
     q.seen = 0
     q.filled = 0
@@ -90,7 +90,7 @@ def reset(q):
 
 
 @compiled
-def judge(q, plan, signal, silence):
+def judge(q: Any, plan: Plan, signal: float, silence: int) -> None:
     """Verdict on the blocks remembered; ``signal`` is the detector's level of beats, mV rms in the band; ``silence``
     the samples since the last beat."""
     low = np.inf
@@ -127,7 +127,7 @@ def judge(q, plan, signal, silence):
 
 
 @compiled
-def step(q, plan, x, band, signal, silence, n):
+def step(q: Any, plan: Plan, x: float, band: float, signal: float, silence: int, n: int) -> bool:
     """Sample ``n`` (0-based) with raw value ``x``, mV, and band level ``band``. True when a block is complete."""
     q.low = min(q.low, x)
     q.high = max(q.high, x)

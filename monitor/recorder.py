@@ -4,7 +4,6 @@
 (docs/protocol.md). Both appear whole or not at all: they are written under another name and then renamed.
 """
 
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,8 +54,8 @@ def write(
             lines = b"".join(encode_alert(in_record(alert, fs, start)) + b"\n" for alert in alerts)
             (temporary / "alarms").write_bytes(lines)
             _write_beats(temporary, verdicts, fs, start)
-            os.replace(temporary / "alarms", folder / f"{name}.alarms.jsonl")
-            os.replace(temporary / f"beats.{EXTENSION}", folder / f"{name}.{EXTENSION}")
+            (temporary / "alarms").replace(folder / f"{name}.alarms.jsonl")
+            (temporary / f"beats.{EXTENSION}").replace(folder / f"{name}.{EXTENSION}")
     except OSError as error:
         raise UserError(f"--out {folder}: {error.strerror or error}") from error
 

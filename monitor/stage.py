@@ -236,5 +236,3 @@ class _Silence:
             return []
         self._told = True
         return [Lost(stream=stream, seq=seq, sample=at) for stream, (seq, at) in self._streams.items()]
-
-

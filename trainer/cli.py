@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser(
         "evaluate",
         help="score weights with the whole pipeline, own R peaks",
-        epilog="examples:\n  ecg-train evaluate\n  ecg-train evaluate --on validate --weights runs/a/weights.safetensors",
+        epilog="examples:\n  ecg-train evaluate\n  ecg-train evaluate --on validate --weights FILE",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     evaluate.add_argument("--protocol", choices=sorted(PROTOCOLS), default="between-patients")

@@ -84,9 +84,7 @@ def outside(samples: Ints, segments: list[tuple[int, int]]) -> npt.NDArray[np.bo
 def detection(reference: Ints, test: Ints, fs: float, vf: list[tuple[int, int]] | None = None) -> Detection:
     """TP, FP and FN of one record; ``vf`` are segments in samples that count for neither side."""
     segments = vf or []
-    pairs = match(
-        reference[outside(reference, segments)], test[outside(test, segments)], window=MATCH_WINDOW_S * fs
-    )
+    pairs = match(reference[outside(reference, segments)], test[outside(test, segments)], window=MATCH_WINDOW_S * fs)
     tp = sum(1 for i, j in pairs if i >= 0 and j >= 0)
     fp = sum(1 for i, _ in pairs if i < 0)
     fn = sum(1 for _, j in pairs if j < 0)

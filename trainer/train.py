@@ -105,6 +105,13 @@ def class_weights(recordings: list[Recording], temper: float) -> Tensor:
     return torch.tensor(weights / (weights * counts).sum() * counts.sum(), dtype=torch.float32)
 
 
+def average(kept: Network, network: Network, share: float) -> None:
+    """Polyak's running mean: ``kept`` moves towards ``network``."""
+    with torch.no_grad():
+        for mean, new in zip(kept.parameters(), network.parameters(), strict=True):
+            mean.lerp_(new, 1.0 - share)
+
+
 def validate(network: Network, sequences: list[Sequence]) -> dict[str, float]:
     """F1 by class over the beats that were found, and loss; for choosing, not for reporting."""
     network.eval()
@@ -116,9 +123,7 @@ def validate(network: Network, sequences: list[Sequence]) -> dict[str, float]:
                 network, torch.from_numpy(s.x)[:, None], torch.from_numpy(s.f)[:, None], torch.zeros(1, HIDDEN)
             )
             labels = torch.from_numpy(s.labels)
-            loss += float(
-                nn.functional.cross_entropy(logits[:, 0], labels, ignore_index=UNKNOWN, reduction="sum")
-            )
+            loss += float(nn.functional.cross_entropy(logits[:, 0], labels, ignore_index=UNKNOWN, reduction="sum"))
             known = s.labels != UNKNOWN
             count += int(known.sum())
             np.add.at(confusion, (s.labels[known], logits[:, 0].argmax(-1).numpy()[known]), 1)
@@ -146,9 +151,8 @@ def fit(
     rng = np.random.default_rng(recipe.seed)
     held_out = [prepare(read(record, 0, settings), settings) for record in protocol.validate]
     network = Network(recipe.dropout)
-    mean = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.averaging)
-    )
+    kept = Network(recipe.dropout)
+    kept.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     weights = class_weights([read(record, 0, settings) for record in protocol.train], recipe.temper)
     figures: list[dict[str, float]] = []
@@ -178,19 +182,19 @@ def fit(
                 if not bool(torch.isfinite(loss)):
                     continue  # every patient of the batch has ended
                 optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimizer.step()
-                mean.update_parameters(network)
+                average(kept, network, recipe.averaging)
                 total += float(loss.detach())
                 count += 1
             row = {"epoch": float(epoch + 1), "train_loss": total / max(count, 1)}
             if held_out:
-                row |= validate(mean.module, held_out)
+                row |= validate(kept, held_out)
             figures.append(row)
             tell(epoch + 1, row)
     path = out / "weights.safetensors"
-    save(path, mean.module, origin(protocol, recipe, settings, figures[-1]))
+    save(path, kept, origin(protocol, recipe, settings, figures[-1]))
     with (out / "log.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(figures[0]))
         writer.writeheader()

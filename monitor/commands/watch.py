@@ -43,7 +43,7 @@ def check_size(settings: Settings) -> None:
         )
 
 
-class _Stopped(Exception):
+class _Stop(Exception):  # noqa: N818 - no error, as StopIteration
     """The supervisor says that it is over."""
 
 
@@ -63,7 +63,7 @@ class Feed:
         """What has come within ``timeout`` s; None when the daemon has ended.
 
         Raises:
-            _Stopped: the supervisor wants an end.
+            _Stop: the supervisor wants an end.
         """
         sockets = [socket for link in self._links.values() for socket in link.sockets]
         descriptors = self._lifeline.descriptors if self._lifeline else []
@@ -72,7 +72,7 @@ class Feed:
         while True:
             readable = wait([*sockets, *descriptors], max(0.0, until - time.monotonic()))
             if self._lifeline is not None and self._lifeline.stopped(readable):
-                raise _Stopped
+                raise _Stop
             for link in self._links.values():
                 out += link.receive()
                 link.acknowledge()
@@ -99,7 +99,7 @@ def show(links: dict[str, str], settings: Settings, headless: bool, lifeline: Li
     if lifeline is not None:
         lifeline.ready()
     try:
-        with contextlib.suppress(_Stopped):
+        with contextlib.suppress(_Stop):
             if plain:
                 run_lines(fold, feed.receive, lambda line: print(line, flush=True))
             else:

@@ -42,7 +42,6 @@ _LIT = {Priority.HIGH: "bold #ffffff on #d01f1f", Priority.MEDIUM: "bold #101010
 _DARK = {Priority.HIGH: "bold #ff5c57", Priority.MEDIUM: "bold #ffd23f", Priority.LOW: "#4cc9f0"}
 
 
-
 class Look(Struct, frozen=True, kw_only=True):
     """What the person at the keyboard has chosen, and the instant of the frame."""
 

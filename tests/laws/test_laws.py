@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from streams import demo, played, told, with_gap
 
 from monitor import config
 from monitor.alarms import Alarms
@@ -19,7 +20,6 @@ from monitor.classifier import Classifier, choose_device
 from monitor.detector import Detector
 from monitor.events import FS, Event, Lost, Samples
 from monitor.stage import Chain, Core
-from streams import demo, played, told, with_gap
 
 CONFIG = config.load()
 NETWORK, _ = load(SHIPPED)
@@ -179,12 +179,12 @@ def rename(events: list[Event], stream: str) -> list[Event]:
 
 def test_a_name_may_be_used_again() -> None:
     """A stream that was closed and opened anew begins from nothing."""
-    for name in CORES:
+    for name, new in CORES.items():
         events = INPUTS[name, "plain"]
-        core = CORES[name]()
+        core = new()
         core.push(events)
         again = [msgspec.structs.replace(e, seq=1) for e in core.push(events)]
-        alone = [msgspec.structs.replace(e, seq=1) for e in CORES[name]().push(events)]
+        alone = [msgspec.structs.replace(e, seq=1) for e in new().push(events)]
         assert told(again) == told(alone), name
 
 

@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 import pytest
 import zmq
+from streams import ALERT
 
 from monitor import link as links
 from monitor.errors import UserError
 from monitor.events import Alert, AlertState, Closed, Gap, Opened, Samples, Status
 from monitor.link import AlertListener, AlertSocket, Publisher, Subscriber, ask_links, new_context, wait
-from streams import ALERT
 
 PATIENCE_S = 10.0
 

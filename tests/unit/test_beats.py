@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from streams import demo
 
 from monitor import beats
 from monitor.events import FS
-from streams import demo
 from trainer.dataset import find_beats
 
 RR = beats.FEATURES.index("rr")

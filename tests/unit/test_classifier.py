@@ -1,8 +1,11 @@
 """Verdicts: one a beat, to the last bit the same in any company; the network on real patients."""
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 import torch
+from streams import demo, played
 
 from monitor.checkpoint import SHIPPED, load
 from monitor.classifier import TILE, Classifier, choose_device
@@ -10,7 +13,6 @@ from monitor.detector import Detector
 from monitor.errors import UserError
 from monitor.events import Beat, BeatClass, Verdict
 from monitor.network import EMBEDDING, HIDDEN, Network
-from streams import demo, played
 from trainer.evaluate import judge_record, scores
 
 
@@ -21,7 +23,7 @@ def test_a_verdict_for_every_beat(settings):
     verdicts = [e for e in out if isinstance(e, Verdict)]
     assert [v.sample for v in verdicts] == [b.sample for b in beats]
     assert verdicts[0].rr is None
-    assert [v.rr for v in verdicts[1:]] == [b.sample - a.sample for a, b in zip(beats, beats[1:], strict=False)]
+    assert [v.rr for v in verdicts[1:]] == [b.sample - a.sample for a, b in pairwise(beats)]
     for v in verdicts:
         assert sum(v.probabilities) == pytest.approx(1.0, abs=3e-4)
         assert v.label == list(BeatClass)[max(range(5), key=v.probabilities.__getitem__)]

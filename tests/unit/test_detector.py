@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from streams import demo, opened, played, with_gap
 
 from monitor.detector import Detector
 from monitor.detector_kernel import AFTER, BEFORE, WINDOW
 from monitor.events import FS, Beat, Cause, Closed, Gap, Level, Lost, Opened, Quality, Samples
-from streams import demo, opened, played, with_gap
 from trainer.dataset import read
 from trainer.ec57 import detection, match
 

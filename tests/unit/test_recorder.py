@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import wfdb
+from streams import ALERT
 
 from monitor import recorder
 from monitor.errors import UserError
 from monitor.events import BeatClass, Level, Verdict
 from monitor.wire import decode_alert
-from streams import ALERT
 
 
 def verdict(sample, label="N"):
@@ -40,5 +40,5 @@ def test_a_record_without_beats(tmp_path):
 
 def test_a_folder_that_cannot_be(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="--out .*file/x"):
+    with pytest.raises(UserError, match=r"--out .*file/x"):
         recorder.write(tmp_path / "file" / "x", "r1", [], [], fs=360.0, start=0)

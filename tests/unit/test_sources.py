@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from monitor.config import load
 from monitor.errors import UserError
 from monitor.events import Closed, Gap, Opened, Samples
+from monitor.sources import GROUP, SourceRequest, open_source, stream_name
 from replay.player import Player
 from replay.resample import Resampler, output_length
-from monitor.sources import GROUP, SourceRequest, open_source, stream_name
 
 
 class Tape:

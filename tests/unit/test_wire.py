@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streams import ALERT
 
 from monitor import wire
 from monitor.events import (
@@ -27,7 +28,6 @@ from monitor.events import (
     Status,
     Verdict,
 )
-from streams import ALERT
 
 ONE_OF_EACH = [
     Opened(stream="p", seq=1, source="test:", fs=250.0, leads=("II", "V5"), start_time=0.5, length=None),
