@@ -136,8 +136,8 @@ class Publisher:
 
     @property
     def congested(self) -> bool:
-        """A needed subscriber is too far behind, or the ``awaits`` first ones are not there yet: wait."""
-        if len(self._peers) < self._awaits:
+        """A needed subscriber is too far behind, or the first ``awaits`` of them are not there yet: wait."""
+        if sum(peer.needed for peer in self._peers.values()) < self._awaits:
             return True
         now = time.monotonic()
         return any(

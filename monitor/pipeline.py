@@ -2,21 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from monitor.alarms import Alarms
 from monitor.config import Settings
 from monitor.detector import Detector
-from monitor.events import Closed, Opened, Samples
+from monitor.events import FS, Closed, Event, Opened, Samples
 from monitor.stage import Chain, Core
 
 
 def detector(settings: Settings) -> tuple[Core, str]:
     """The detector stage's core, its kernels compiled, and what it runs on."""
-    import numpy as np
-
-    warm = Detector(settings)
-    head = Opened(stream="", seq=1, source="", fs=360.0, leads=("",), start_time=0.0, length=1)
-    body = Samples(stream="", seq=2, start=0, signal=np.zeros((1, 1), dtype=np.float32))
-    warm.push([head, body, Closed(stream="", seq=3, sample=1, reason="")])
+    Detector(settings).push(_pulses())
     return Detector(settings), "numba"
 
 
@@ -31,6 +28,8 @@ def judge(settings: Settings, device: str) -> tuple[Core, str]:
 
     chosen = choose_device(device)
     network, _ = load(Path(settings.classifier.weights) if settings.classifier.weights else SHIPPED)
+    # What is compiled and loaded at first use is used now, not at the patient's first beat.
+    Classifier(settings, network, chosen).push(Detector(settings).push(_pulses()))
     classifier = Classifier(settings, network, chosen)
     return Chain(classifier, Alarms(settings)), str(chosen)
 
@@ -38,3 +37,14 @@ def judge(settings: Settings, device: str) -> tuple[Core, str]:
 def whole(settings: Settings, device: str) -> Core:
     """Samples in, verdicts and alerts out: all cores as one."""
     return Chain(detector(settings)[0], judge(settings, device)[0])
+
+
+def _pulses() -> list[Event]:
+    """A few seconds of something like heartbeats, to wake the kernels with."""
+    signal = np.zeros((1, 5 * FS), dtype=np.float32)
+    signal[0, FS // 2 :: FS] = 5.0
+    return [
+        Opened(stream="", seq=1, source="", fs=FS, leads=("",), start_time=0.0, length=signal.shape[1]),
+        Samples(stream="", seq=2, start=0, signal=signal),
+        Closed(stream="", seq=3, sample=signal.shape[1], reason=""),
+    ]

@@ -53,7 +53,7 @@ class Feed:
     def __init__(self, links: dict[str, str], settings: Settings, lifeline: Lifeline | None, *, needed: bool) -> None:
         self._context = new_context()
         self._lifeline = lifeline
-        # Only verdicts and alerts are waited for, and only where each must become a line.
+        # The daemon begins when its own dashboard is there. What is waited for are verdicts and alerts, not samples.
         self._links = {
             name: Subscriber(self._context, endpoint, settings.link, needed=needed and name == "classifier")
             for name, endpoint in links.items()
@@ -93,7 +93,7 @@ def show(links: dict[str, str], settings: Settings, headless: bool, lifeline: Li
     from monitor.dashboard.lines import final
     from monitor.dashboard.screen import run_lines, run_screen, terminal
 
-    feed = Feed(links, settings, lifeline, needed=needed and headless)
+    feed = Feed(links, settings, lifeline, needed=needed)
     fold = Fold(settings)
     plain = headless or "utf" not in (sys.stdout.encoding or "").lower()
     if lifeline is not None:
