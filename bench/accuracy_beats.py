@@ -27,7 +27,8 @@ def main() -> None:
         print(f"{result.record} V F1 {scores(result.confusion)['V'][2]:.3f}", file=sys.stderr)
 
     results = evaluate(PROTOCOLS["between-patients"].test, network, config.load(), tell)
-    print(f"weights: {origin['protocol']}, seed {origin['recipe']['seed']}, commit {origin['commit']}; DS2, 22 records\n")
+    made = f"{origin['protocol']}, seed {origin['recipe']['seed']}, commit {origin['commit']}"
+    print(f"weights: {made}; DS2, 22 records\n")
     print(table(results))
     print()
     print(PUBLISHED)
