@@ -37,6 +37,7 @@ from monitor.wire import Frame, FrameError, Wired, decode, decode_alert, encode,
 
 _TOPIC = b"ecg"
 _ALERT_TOPIC = b"alert"
+_HELLO_TOPIC = b"hello/"
 _REPLY_EVENTS = 512
 """Events in one answer to a repair request: a few hundred kilobytes."""
 
@@ -57,6 +58,8 @@ class Repair(Struct, frozen=True, tag="repair"):
     """Send again what came after these sequence numbers; of streams not named: everything."""
 
     after: dict[str, int]
+    ask: int
+    """Comes back with the answer: what was asked for earlier says nothing of what is missed since."""
 
 
 _Request = Hello | Acknowledge | Repair
@@ -215,11 +218,11 @@ class Publisher:
             case Hello(needed=needed):
                 # What was published before is in the history; the newcomer asks for it.
                 self._peers[identity] = _Peer(needed, 0 if needed else self._number, now)
-                self._reply(identity, [], done=True)
+                self._reply(identity, b"hello", 0, [])
             case Acknowledge(number=number):
                 if peer is not None:
                     peer.acknowledged = max(peer.acknowledged, min(number, self._number))
-            case Repair(after=after):
+            case Repair(after=after, ask=ask):
                 batch: list[Event] = []
                 oldest = self._history[0].events[0] if self._history else None
                 for stream, opened in self._opened.items():
@@ -229,14 +232,14 @@ class Publisher:
                 for page in self._history:
                     batch.extend(event for event in page.events if event.seq > after.get(event.stream, 0))
                     if len(batch) >= _REPLY_EVENTS:
-                        self._reply(identity, batch, done=False)
+                        self._reply(identity, b"more", ask, batch)
                         batch = []
-                self._reply(identity, batch, done=True)
+                self._reply(identity, b"done", ask, batch)
 
-    def _reply(self, identity: bytes, events: list[Event], *, done: bool) -> None:
+    def _reply(self, identity: bytes, kind: bytes, ask: int, events: list[Event]) -> None:
         frame = encode(events, run=self._run, number=self._number, final=self._final)
         # A subscriber that does not take its answers loses them (ROUTER drops); it asks again.
-        self._router.send_multipart([identity, b"done" if done else b"more", frame])
+        self._router.send_multipart([identity, kind, b"%d" % ask, frame])
 
 
 @dataclass
@@ -261,12 +264,20 @@ class Subscriber:
         self._needed = needed
         self._run: int | None = None
         self._number = 0
+        """All messages up to this one are here."""
+        self._early: set[int] = set()
+        """Messages after it that are here."""
+        self._told = 0
+        """The last message that the publisher is known to have sent."""
         self._final: int | None = None
         self._tracks: dict[str, _Track] = {}
+        self._ask_number = 0
         self._asked: float | None = None
+        """When, while the answer is still to come."""
+        self._sure: dict[str, int] = {}
+        """By stream: when the answer has ended, what is missing before this sequence number is not to be had."""
         self._tries = 0
         self._greeted = False
-        self._behind = False
         self._acknowledged = -1
         self._spoke = 0.0
         self.heard = time.monotonic()
@@ -302,7 +313,7 @@ class Subscriber:
 
     @property
     def _missing(self) -> bool:
-        return self._behind or any(track.held for track in self._tracks.values())
+        return self._told > self._number or any(track.held for track in self._tracks.values())
 
     def receive(self) -> list[Wired]:
         """All events that are here and in order, and the publisher's reports; never waits."""
@@ -313,7 +324,7 @@ class Subscriber:
             self._ask()
         # Answers first: what they bring lets held events go.
         while (parts := _take(self._dealer)) is not None:
-            frame = self._read(parts, 2)
+            frame = self._read(parts, 3)
             if frame is None:
                 continue
             self._new_life(frame.run)
@@ -321,13 +332,18 @@ class Subscriber:
             self._accept(frame.events, out)
             if self._tries:
                 self.repaired += sum(track.last for track in self._tracks.values()) - before
+            current = parts[1] == b"%d" % self._ask_number
+            if current:
+                for stream in {event.stream for event in frame.events if not isinstance(event, Status)}:
+                    if self._tracks[stream].held:
+                        self._sure.setdefault(stream, min(self._tracks[stream].held))
             if parts[0] == b"done":
-                # Nothing earlier will come: number says what the publisher had sent when it answered.
-                self._number = max(self._number, frame.number)
+                # Whatever was asked for, it was all that the publisher had sent by then and was not here.
+                self._arrived(frame.number, all_before=True)
                 self._final = frame.number if frame.final else self._final
-                self._asked = None
-                self._behind = False
-                self._give_up(out)
+                if current:
+                    self._asked = None
+                    self._give_up(out)
         while (parts := _take(self._sub)) is not None:
             frame = self._read(parts, 2)
             if frame is None:
@@ -337,11 +353,9 @@ class Subscriber:
                 self._final = frame.number
             reports = [event for event in frame.events if isinstance(event, Status)]
             out.extend(reports)
-            if len(reports) == len(frame.events):
-                self._behind = self._behind or frame.number > self._number
-            else:
-                self._behind = self._behind or frame.number > self._number + 1
-                self._number = max(self._number, frame.number)
+            self._told = max(self._told, frame.number)
+            if len(reports) < len(frame.events):
+                self._arrived(frame.number, all_before=False)
                 self._accept(frame.events, out)
         if self._missing and (self._asked is None or time.monotonic() - self._asked > self._settings.repair_wait_s):
             self._tries += 1
@@ -376,7 +390,7 @@ class Subscriber:
             self.rejected += 1
             return None
         try:
-            frame = decode(parts[1])
+            frame = decode(parts[-1])
         except FrameError:
             self.rejected += 1
             return None
@@ -386,13 +400,24 @@ class Subscriber:
     def _new_life(self, run: int) -> None:
         if self._run is not None and run != self._run:
             self._tracks.clear()
-            self._number = 0
+            self._number = self._told = 0
+            self._early.clear()
             self._final = None
-            self._behind = False
             self._asked = None
             self._request(Hello(self._needed))
             self._ask()
         self._run = run
+
+    def _arrived(self, number: int, *, all_before: bool) -> None:
+        if all_before:
+            self._number = max(self._number, number)
+            self._early = {early for early in self._early if early > self._number}
+        elif number > self._number:
+            self._early.add(number)
+        while self._number + 1 in self._early:
+            self._number += 1
+            self._early.remove(self._number)
+        self._told = max(self._told, self._number)
 
     def _accept(self, events: Sequence[Wired], out: list[Wired]) -> None:
         for event in events:
@@ -405,10 +430,11 @@ class Subscriber:
             _release(track, out)
 
     def _give_up(self, out: list[Wired]) -> None:
-        """The publisher has answered, and something is still missing: it is lost."""
-        for stream, track in self._tracks.items():
-            while track.held:
-                first = min(track.held)
+        """The publisher has answered, and something that it had sent before it was asked is still missing: it is
+        lost."""
+        for stream, sure in self._sure.items():
+            track = self._tracks[stream]
+            while track.held and (first := min(track.held)) <= sure:
                 self.lost += first - track.last - 1
                 stop = position(track.held[first])
                 if stop > track.at:
@@ -417,7 +443,9 @@ class Subscriber:
                 _release(track, out)
 
     def _ask(self) -> None:
-        self._request(Repair({stream: track.last for stream, track in self._tracks.items()}))
+        self._ask_number += 1
+        self._sure = {stream: min(track.held) for stream, track in self._tracks.items() if track.held}
+        self._request(Repair({stream: track.last for stream, track in self._tracks.items()}, self._ask_number))
         self._asked = time.monotonic()
 
     def _request(self, request: _Request) -> None:
@@ -455,8 +483,12 @@ _ALERTS_KEPT = 10_000
 
 
 class AlertSocket:
-    """Where alerts leave the daemon: PUB of ``[b"alert", JSON]``, and a ROUTER on the next port that answers
-    :class:`AlertRequest` with one JSON object a frame."""
+    """Where alerts leave the daemon: ``[b"alert", JSON]`` for whoever subscribes, and a ROUTER on the next port that
+    answers :class:`AlertRequest` with one JSON object a frame.
+
+    A subscription takes effect some time after it was made, and what is published before is lost to the subscriber.
+    One that must miss nothing also subscribes to a topic ``hello/…`` of its own, which comes back to it as soon as its
+    subscriptions hold; then it asks for what is active. The same happens when it has connected again."""
 
     def __init__(
         self,
@@ -465,7 +497,8 @@ class AlertSocket:
         links: dict[str, str],
         max_frame_bytes: int,
     ) -> None:
-        self._pub = context.socket(zmq.PUB)
+        self._pub = context.socket(zmq.XPUB)  # a PUB that sees who subscribes
+        self._pub.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._router = context.socket(zmq.ROUTER)
         self._links = links
         self._history: deque[Alert] = deque(maxlen=_ALERTS_KEPT)
@@ -479,8 +512,8 @@ class AlertSocket:
         _bind("alert socket", {endpoint: self._pub, requests_of(endpoint): self._router})
 
     @property
-    def socket(self) -> zmq.Socket[bytes]:
-        return self._router
+    def sockets(self) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
+        return self._pub, self._router
 
     def publish(self, alert: Alert) -> None:
         self._history.append(alert)
@@ -491,7 +524,10 @@ class AlertSocket:
         self._pub.send_multipart([_ALERT_TOPIC, encode_alert(alert)])
 
     def serve(self) -> None:
-        """Answers all requests that are waiting."""
+        """Answers all greetings and requests that are waiting."""
+        while (parts := _take(self._pub)) is not None:
+            if parts[0].startswith(b"\x01" + _HELLO_TOPIC):
+                self._pub.send_multipart([parts[0][1:], b"null"])
         while (parts := _take(self._router)) is not None:
             identity, body = parts[0], parts[-1]
             try:
@@ -523,7 +559,8 @@ class AlertListener:
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, *, history: bool) -> None:
         self._sub = context.socket(zmq.SUB)
         self._dealer = context.socket(zmq.DEALER)
-        self._wanted = "history" if history else "active"
+        self._hello = _HELLO_TOPIC + os.urandom(16).hex().encode()
+        self._request = msgspec.json.encode(AlertRequest("history" if history else "active"))
         self._last: dict[str, int] = {}
         self._held: list[Alert] | None = []
         for socket in (self._sub, self._dealer):
@@ -532,10 +569,9 @@ class AlertListener:
             socket.setsockopt(zmq.RECONNECT_IVL, 20)
             socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
         self._sub.setsockopt(zmq.SUBSCRIBE, _ALERT_TOPIC)
+        self._sub.setsockopt(zmq.SUBSCRIBE, self._hello)
         self._sub.connect(endpoint)
         self._dealer.connect(requests_of(endpoint))
-        # Waits in the socket until the daemon is there.
-        self._dealer.send(msgspec.json.encode(AlertRequest(self._wanted)))
 
     @property
     def sockets(self) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
@@ -550,6 +586,11 @@ class AlertListener:
             held, self._held = self._held or [], None
             self._pass(held, out)
         while (parts := _take(self._sub)) is not None:
+            if parts[0] == self._hello:
+                # From here on all that is published arrives; what was before is asked for.
+                self._held = self._held or []
+                self._dealer.send(self._request)
+                continue
             alert = decode_alert(parts[-1])
             if self._held is not None:
                 self._held.append(alert)

@@ -158,7 +158,7 @@ def run_stage(
     report = Reporter(name, detail)
     silence = _Silence()
     pending: list[Event] = []
-    sockets = [*subscriber.sockets, publisher.socket, *([alert_socket.socket] if alert_socket else [])]
+    sockets = [*subscriber.sockets, publisher.socket, *(alert_socket.sockets if alert_socket else ())]
     next_report = 0.0
 
     def status() -> Status:

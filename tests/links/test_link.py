@@ -55,8 +55,9 @@ def report():
                   repaired=0, rejected=0, busy=0.0, detail="")  # fmt: skip
 
 
-def gather(publisher, subscriber, until, *, beat=False):
-    """What the subscriber delivers until ``until(out)``; the publisher answers meanwhile."""
+def gather(publisher, subscriber, until, *, beat=True):
+    """What the subscriber delivers until ``until(out)``; the publisher answers and, as it must, reports meanwhile: what
+    is sent while a subscription arrives is noticed by the next report alone."""
     out = []
     deadline = time.monotonic() + PATIENCE_S
     next_report = 0.0
@@ -129,7 +130,7 @@ def test_what_is_dropped_on_the_way_is_fetched_again(pair):
     publisher._pub = _Dropping(publisher._pub, lost={3, 4, 5, 9})
     for event in samples(20):
         publisher.send([event])
-    out = gather(publisher, subscriber, lambda out: len(out) == 20)
+    out = gather(publisher, subscriber, lambda out: len(out) == 20, beat=False)
     assert sequences(out) == list(range(1, 21))
     assert subscriber.lost == 0
     assert subscriber.repaired >= 3
@@ -141,7 +142,7 @@ def test_a_loss_at_the_end_is_noticed_by_the_next_heartbeat(pair):
     publisher._pub = _Dropping(publisher._pub, lost={5, 6})
     for event in samples(6):
         publisher.send([event])
-    out = gather(publisher, subscriber, lambda out: len(out) == 6, beat=True)
+    out = gather(publisher, subscriber, lambda out: len(out) == 6)
     assert sequences(out) == [1, 2, 3, 4, 5, 6]
 
 
@@ -185,7 +186,7 @@ def test_others_may_be_as_slow_as_they_like(context, endpoint, link_settings):
         publisher.send([event])
         assert not publisher.congested
     # Far more than the sockets hold: the rest comes from the history.
-    out = gather(publisher, subscriber, lambda out: len(out) == 3 * link_settings.high_water_mark, beat=True)
+    out = gather(publisher, subscriber, lambda out: len(out) == 3 * link_settings.high_water_mark)
     assert sequences(out) == list(range(1, 3 * link_settings.high_water_mark + 1))
     subscriber.close()
     publisher.close()
@@ -222,7 +223,7 @@ def test_a_publisher_in_a_new_life_is_followed(context, endpoint, link_settings)
     second = Publisher(context, endpoint, link_settings)
     for event in samples(3):
         second.send([event])
-    out = gather(second, subscriber, lambda out: len(out) == 3, beat=True)
+    out = gather(second, subscriber, lambda out: len(out) == 3)
     assert sequences(out) == [1, 2, 3]
     subscriber.close()
     second.close()
@@ -282,7 +283,7 @@ def hear(socket, listener, count):
     deadline = time.monotonic() + PATIENCE_S
     while len(out) < count:
         assert time.monotonic() < deadline, out
-        wait([*listener.sockets, socket.socket], 0.02)
+        wait([*listener.sockets, *socket.sockets], 0.02)
         socket.serve()
         out += listener.receive()
     return out
@@ -297,6 +298,23 @@ def test_a_late_listener_gets_what_is_active_then_what_comes(context, alert_sock
     assert [a.id for a in hear(socket, listener, 1)] == ["b"]
     socket.publish(alert(4, AlertState.ENDED, "b"))
     assert [(a.id, a.seq) for a in hear(socket, listener, 1)] == [("b", 4)]
+    listener.close()
+
+
+def test_nothing_published_while_a_listener_arrives_is_missed(context, alert_socket):
+    """However the connection and what is published fall together."""
+    socket, endpoint = alert_socket
+    listener = AlertListener(context, endpoint, history=False)
+    out: list[Alert] = []
+    seq = 0
+    deadline = time.monotonic() + PATIENCE_S
+    while len({a.id for a in out}) < 200 and time.monotonic() < deadline:
+        if seq < 200:
+            seq += 1
+            socket.publish(alert(seq, AlertState.RAISED, f"a{seq}"))
+        socket.serve()
+        out += listener.receive()
+    assert [a.seq for a in out] == list(range(1, 201))
     listener.close()
 
 
@@ -337,7 +355,7 @@ def test_a_daemon_says_where_its_links_are(tmp_path):
         "s = AlertSocket(c, msgspec.structs.replace(config.load().alert_socket, port=p), {'source': 'ipc://x'}, 1000)\n"
         "print(p, flush=True)\n"
         "while True:\n"
-        "    wait([s.socket], 1.0); s.serve()\n"
+        "    wait([*s.sockets], 1.0); s.serve()\n"
     )
     root = str(Path(__file__).resolve().parents[2])
     child = subprocess.Popen(
@@ -361,3 +379,19 @@ def test_closed_streams_leave_nothing_behind(pair):
     publisher.send([*samples(3), Closed(stream="p", seq=4, sample=72, reason="end")])
     gather(publisher, subscriber, lambda out: len(out) == 4)
     assert publisher._opened == {}
+
+
+def test_an_answer_to_what_was_asked_before_gives_nothing_up(pair):
+    """Events that come while the answer to an earlier question is on its way are not lost: they are asked for."""
+    publisher, subscriber = pair
+    gather(publisher, subscriber, lambda out: bool(publisher._peers))
+    gather(publisher, subscriber, lambda out: subscriber._asked is None)
+    subscriber._ask()  # answered below, before anything is sent
+    wait([publisher.socket], 1.0)
+    publisher.serve()
+    publisher._pub = _Dropping(publisher._pub, lost={1, 2, 3})
+    for event in samples(5):
+        publisher.send([event])
+    out = gather(publisher, subscriber, lambda out: len(out) == 5)
+    assert sequences(out) == [1, 2, 3, 4, 5]
+    assert subscriber.lost == 0
