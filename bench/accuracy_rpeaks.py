@@ -11,6 +11,7 @@ sides, first lead, default settings. Ours is the very kernel that runs live.
 import argparse
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from replay import physionet
 from trainer.dataset import read_signal
 from trainer.ec57 import MATCH_WINDOW_S, Detection, detection, match
 from trainer.protocols import DS1, MITDB
+from trainer.qrs import records
 from trainer.references import Reference, load_reference
 
 Ints = npt.NDArray[np.int64]
@@ -120,6 +122,18 @@ def show_worst(rows: dict[str, Row], names: list[str]) -> None:
         print(f"| {detector} | " + " | ".join(str(d.fp + d.fn) for d in errors) + " |")
 
 
+def show_parts(rows: dict[str, Row], learnt: set[str]) -> None:
+    """Errors on the records that our candidate network has learnt from, and on those that it has never seen."""
+    print("\n| FP + FN (F1) | learnt from | never seen |")
+    print("|---|---|---|")
+    for detector, row in rows.items():
+        cells = []
+        for seen in (True, False):
+            d = sum((v for name, v in row.records.items() if (name in learnt) == seen), Detection(0, 0, 0))
+            cells.append(f"{d.fp + d.fn} ({100 * d.f1:.2f})")
+        print(f"| {detector} | {' | '.join(cells)} |")
+
+
 def show_timing(row: Row) -> None:
     """Where R is put, and when it is told."""
     offsets, delays, late = (np.array(values) for values in (row.offsets, row.delays, row.late))
@@ -135,17 +149,60 @@ def show_timing(row: Row) -> None:
     )
 
 
-def confident_in_noise(settings: Settings) -> None:
-    """Seconds and beats that are called good where there is only noise: nstdb's noise records."""
-    for noise in ("em", "ma", "bw"):
-        signal = read_signal(f"nstdb/{noise}", 0, settings)
-        head = Opened(stream="s", seq=1, source="", fs=FS, leads=("",), start_time=0.0, length=None)
-        out = Detector(settings).push([head, Samples(stream="s", seq=2, start=0, signal=signal[None])])
-        beats = [event for event in out if isinstance(event, Beat)]
-        reports = [event for event in out if isinstance(event, Quality) and event.sample % FS == 0]
+def reported(name: str, settings: Settings, first: float = 0.0) -> tuple[list[Beat], list[Quality]]:
+    """Beats and the reports of each second from share ``first`` of the recording on."""
+    signal = read_signal(name, 0, settings)
+    signal = signal[int(first * len(signal)) :]
+    head = Opened(stream="s", seq=1, source="", fs=FS, leads=("",), start_time=0.0, length=None)
+    out = Detector(settings).push([head, Samples(stream="s", seq=2, start=0, signal=signal[None])])
+    beats = [event for event in out if isinstance(event, Beat)]
+    return beats, [event for event in out if isinstance(event, Quality) and event.sample % FS == 0]
+
+
+def joined(pairs: Iterable[tuple[list[Beat], list[Quality]]]) -> tuple[list[Beat], list[Quality]]:
+    """Of several recordings."""
+    parts = list(pairs)
+    return [beat for beats, _ in parts for beat in beats], [report for _, reports in parts for report in reports]
+
+
+def show_quality(settings: Settings) -> None:
+    """What the signal quality says: of noise alone, of nstdb by signal-to-noise ratio, of challenge2017 by class."""
+    print("\n### Signal quality, share of seconds\n")
+    print("| | good | noisy | unusable | beats | of them in good seconds |")
+    print("|---|---|---|---|---|---|")
+
+    def row(title: str, beats: list[Beat], reports: list[Quality]) -> None:
+        shares = (np.mean([r.level == level for r in reports]) for level in ("good", "noisy", "unusable"))
         good = sum(beat.level == "good" for beat in beats)
-        share = np.mean([report.level == "good" for report in reports])
-        print(f"noise alone, {noise}: {len(beats)} beats, {good} called good; {100 * share:.1f} % of seconds good")
+        print(f"| {title} | {' | '.join(f'{100 * s:.1f} %' for s in shares)} | {len(beats)} | {good} |")
+
+    for noise, meaning in (("em", "electrode motion"), ("ma", "muscle"), ("bw", "baseline wander")):
+        # The first half is in the training of the candidate network.
+        row(f"noise alone, {meaning} (second half of nstdb/{noise})", *reported(f"nstdb/{noise}", settings, 0.5))
+    for level in ("24", "18", "12", "06", "00", "_6"):
+        both = [reported(f"nstdb/{record}e{level}", settings) for record in ("118", "119")]
+
+        # Clean for five minutes, then noise and none by turns, two minutes each.
+        def inside(sample: int) -> bool:
+            return sample > 300 * FS and (sample // FS - 300) // 120 % 2 == 0
+
+        noisy = (
+            ([b for b in beats if inside(b.sample)], [r for r in said if inside(r.sample)]) for beats, said in both
+        )
+        beats, reports = joined(noisy)
+        row(f"nstdb, noisy stretches at {level.replace('_', '−')} dB", beats, reports)
+    folder = physionet.locate("challenge2017/A00001", settings.data).parent
+    classes = dict(line.split(",") for line in (folder / "REFERENCE.csv").read_text().split())
+    strips = {name: reported(f"challenge2017/{name}", settings) for name in classes}
+    for label, meaning in (("N", "normal"), ("A", "atrial fibrillation"), ("O", "other rhythm"), ("~", "noise")):
+        chosen = [strips[name] for name in classes if classes[name] == label]
+        beats, reports = joined(chosen)
+        row(f"challenge2017, {len(chosen)} strips of class {label} ({meaning})", beats, reports)
+    noise = {name: float(np.mean([r.noise for r in reports])) for name, (_, reports) in strips.items() if reports}
+    bad = np.array([noise[name] for name in noise if classes[name] == "~"])
+    rest = np.array([noise[name] for name in noise if classes[name] != "~"])
+    area = np.mean((bad[:, None] > rest[None]) + 0.5 * (bad[:, None] == rest[None]))
+    print(f"\nMean noise of a strip tells challenge2017's noise class from the others with an ROC area of {area:.3f}.")
 
 
 def main() -> None:
@@ -164,10 +221,14 @@ def main() -> None:
     print("`python -m bench.accuracy_rpeaks" + (" --no-peers" if given.no_peers else "") + "`")
     rows = run([f"mitdb/{record}" for record in MITDB], settings, peers)
     show("mitdb, 48 whole records, channel 0", rows)
+    learnt = set(records())
+    show_parts(rows, learnt)
     show_worst(rows, [f"mitdb/{record}" for record in WORST])
     show_timing(rows["ecg-monitor (streaming)"])
-    show("nstdb, 12 records, channel 0", run([f"nstdb/{record}" for record in NSTDB], settings, peers))
-    confident_in_noise(settings)
+    noisy = run([f"nstdb/{record}" for record in NSTDB], settings, peers)
+    show("nstdb, 12 records, channel 0", noisy)
+    show_parts(noisy, learnt)
+    show_quality(settings)
     svdb = sorted(path.stem for path in physionet.locate("svdb/800", settings.data).parent.glob("*.hea"))
     show(f"svdb, the {len(svdb)} even-numbered records, channel 0", run([f"svdb/{r}" for r in svdb], settings, peers))
 

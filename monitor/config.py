@@ -62,20 +62,18 @@ class DetectorSettings(_Section, frozen=True, kw_only=True):
     band_low_hz: Positive
     band_high_hz: Positive
     integration_s: Positive
+    merge_s: Positive
     refractory_s: Positive
-    twave_s: Positive
-    twave_slope: Share
-    twave_level: Share
-    threshold: Share
-    search_back_threshold: Share
+    probability: Share
+    search_back_probability: Share
     search_back_rr: Positive
     search_back_limit_s: Positive
-    decision_s: Positive
     floor_mv: Positive
+    least: Share
     learn_s: Positive
     level_rate: Share
-    decay_after_s: Positive
-    decay_half_life_s: Positive
+    doubt_rate: Share
+    silence_s: Positive
     locate_before_s: Positive
     locate_after_s: Positive
 
@@ -86,6 +84,8 @@ class QualitySettings(_Section, frozen=True, kw_only=True):
     saturated_share: Share
     drift_mv: Positive
     drift_share: Share
+    unlike_from: Share
+    unlike_weight: Share
     noisy: Share
     unusable: Share
     step_s: Positive

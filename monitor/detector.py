@@ -9,13 +9,14 @@ levels of signal and noise are kept, and time goes on inside it.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
 from scipy import signal
 
+from monitor import candidates, filters, quality
 from monitor import detector_kernel as kernel
-from monitor import filters, quality
 from monitor.config import Settings
 from monitor.events import (
     FS,
@@ -37,47 +38,55 @@ _CENTRE_HZ = 15.0
 """Where the energy of a QRS complex lies (Thakor 1984); the low-pass filter's delay is taken off R there."""
 
 
-def plan(settings: Settings) -> kernel.Plan:
-    """Settings → samples and coefficients."""
+def plan(settings: Settings) -> tuple[kernel.Filters, kernel.Plan]:
+    """Settings → coefficients and samples."""
     d = settings.detector
     highpass = filters.highpass(settings.filter.highpass_hz, FS)
     lowpass = filters.lowpass(settings.filter.lowpass_hz, FS)
     _, delay = signal.group_delay(signal.sos2tf(lowpass), w=[_CENTRE_HZ], fs=FS)
 
-    def samples(seconds: float) -> int:
-        return round(seconds * FS)
-
-    return kernel.Plan(
+    sections = kernel.Filters(
         highpass=highpass,
         highpass_seed=filters.steady(highpass),
         lowpass=lowpass,
         band=filters.bandpass(d.band_low_hz, d.band_high_hz, FS),
+    )
+
+    def samples(seconds: float) -> int:
+        return round(seconds * FS)
+
+    return sections, kernel.Plan(
         integration=samples(d.integration_s),
+        merge=samples(d.merge_s),
         refractory=samples(d.refractory_s),
-        twave=samples(d.twave_s),
-        twave_slope=d.twave_slope,
-        twave_level=d.twave_level,
-        threshold=d.threshold,
-        search_threshold=d.search_back_threshold,
+        probability=d.probability,
+        search_probability=d.search_back_probability,
         search_rr=d.search_back_rr,
-        search_limit=samples(d.search_back_limit_s),
-        decision=samples(d.decision_s),
+        search_limit=samples(d.search_back_limit_s - d.locate_before_s),
         floor=d.floor_mv,
+        least=d.least,
         learn=samples(d.learn_s),
         rate=d.level_rate,
+        doubt_rate=d.doubt_rate,
         locate_before=samples(d.locate_before_s),
         locate_after=samples(d.locate_after_s),
-        decay_after=samples(d.decay_after_s),
-        decay=0.5 ** (1.0 / (d.decay_half_life_s * FS)),
+        silence=samples(d.silence_s),
         lag=round(float(delay[0])),
     )
+
+
+@cache
+def _shipped() -> candidates.Network:
+    return candidates.load()
 
 
 class Detector:
     """The core of the detector stage; see the module's laws."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._plan = plan(settings)
+    def __init__(self, settings: Settings, network: candidates.Network | None = None) -> None:
+        self._filters, self._plan = plan(settings)
+        self._network = network if network is not None else _shipped()
+        self._trace = kernel.no_trace()
         self._quality_plan = quality.plan(settings.quality)
         self._rows: dict[str, int] = {}
         self._free: list[int] = []
@@ -180,25 +189,40 @@ class Detector:
         x = ready[0][1] if len(ready) == 1 else np.concatenate([x for _, x in ready])
         # At most one quality row a block, one beat a refractory period, and those that were waiting.
         capacity = int(offsets[-1]) // quality.BLOCK + int(offsets[-1]) // self._plan.refractory
-        found = np.zeros(capacity + len(ready) * (2 + kernel.PENDING), kernel.FOUND)
-        count = kernel.advance(self._kernels, self._qualities, self._plan, self._quality_plan, rows, offsets, x, found)
-        for row in found[:count]:
-            stream = ready[int(row["row"])][0]
-            level = quality.LEVELS[int(row["level"])]
-            cause = quality.CAUSES[int(row["cause"])]
+        found = np.empty(capacity + len(ready) * (2 + kernel.PENDING), kernel.FOUND)
+        count = kernel.advance(
+            self._kernels,
+            self._qualities,
+            self._filters,
+            self._plan,
+            self._quality_plan,
+            self._network,
+            self._trace,
+            rows,
+            offsets,
+            x,
+            found,
+        )
+        # Column by column: a row of a structured array is slow to take apart.
+        found = found[:count]
+        names = ("row", "what", "sample", "confirmed", "late", "amplitude", "level", "cause", "noise", "silence")
+        columns = [found[name].tolist() for name in names]
+        windows = iter(found["window"][found["what"] == kernel.BEAT])
+        for at, what, sample, confirmed, late, amplitude, level, cause, noise, silence in zip(*columns, strict=True):
+            stream = ready[at][0]
             sequence = self._numbers.next(stream)
-            if row["what"] == kernel.BEAT:
+            if what == kernel.BEAT:
                 out.append(
                     Beat(
                         stream=stream,
                         seq=sequence,
-                        sample=int(row["sample"]),
-                        confirmed=int(row["confirmed"]),
-                        amplitude=round(float(row["amplitude"]), 4),
-                        level=level,
-                        cause=cause,
-                        search_back=bool(row["late"]),
-                        window=row["window"].copy(),
+                        sample=sample,
+                        confirmed=confirmed,
+                        amplitude=round(amplitude, 4),
+                        level=quality.LEVELS[level],
+                        cause=quality.CAUSES[cause],
+                        search_back=late == 1,
+                        window=next(windows),
                         after_gap=stream in self._fresh,
                     )
                 )
@@ -208,11 +232,11 @@ class Detector:
                     Quality(
                         stream=stream,
                         seq=sequence,
-                        sample=int(row["sample"]),
-                        level=level,
-                        cause=cause,
-                        noise=round(float(row["noise"]), 4),
-                        silence=int(row["silence"]),
+                        sample=sample,
+                        level=quality.LEVELS[level],
+                        cause=quality.CAUSES[cause],
+                        noise=round(noise, 4),
+                        silence=silence,
                     )
                 )
 

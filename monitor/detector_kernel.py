@@ -1,17 +1,16 @@
-"""The detector's inner loop: one sample of one stream at a time, compiled.
+"""The detector's inner loop: chunks of many streams, compiled.
 
-Laws: each sample changes the state of its own stream only, in one fixed order of arithmetic, so that neither the cut
-into chunks nor the company of other streams changes anything.
+Laws: each sample changes the state of its own stream only, in one fixed order of arithmetic, and a decision taken at
+sample n sees nothing beyond n, so that neither the cut into chunks nor the company of other streams changes anything.
 
-How it decides, after Pan & Tompkins 1985 (10.1109/TBME.1985.325532) and Hamilton & Tompkins 1986, deviating where
-measurement showed better:
+How it decides, after Pan & Tompkins 1985 (10.1109/TBME.1985.325532), deviating where measurement showed better:
 
 1. the band of the QRS complex (Butterworth instead of their integer filters), its root-mean-square over about one
    complex (they use the mean square: the root makes the levels comparable over a tenfold change of amplitude);
-2. its local maxima are candidates; a larger one within the decision time takes the place of a smaller one;
-3. a candidate above a threshold between the running noise and signal levels is a beat, unless it follows a beat so
-   closely and so much flatter that it must be the T wave;
-4. where a beat is overdue, the best candidate since the last one is taken at a lowered threshold (search-back);
+2. its local maxima are candidates; of two within a tenth of a second the larger one stays;
+3. a quarter of a second later a small network says how probably a candidate is a beat (they: two thresholds);
+4. where a beat is overdue, the most probable candidate since the last one is taken at a lower probability
+   (search-back);
 5. R is the largest deflection of the filtered signal inside the complex.
 """
 
@@ -19,11 +18,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from monitor import quality
-from monitor.filters import Doubles, compiled, sos_step
+from monitor import candidates, quality
+from monitor.events import FS
+from monitor.filters import Doubles, compiled
 
 RING = 1024
-"""Samples of filtered signal kept: 2.8 s, the longest search-back plus a beat window; a power of two."""
+"""Samples of filtered signal kept: 2.8 s, the longest search-back plus a beat window plus a block; a power of two."""
+_MASK = RING - 1
+
+SQUARES = 128
+"""Squares of the band kept: more than the integration window; a power of two."""
+
+_BLOCK = 256
+"""Samples filtered at once; with what is looked back on they fit into the ring."""
 
 BEFORE = 198
 """Samples of a beat's window before the R peak: 0.55 s, so that the P wave of a prolonged PR interval is in it."""
@@ -57,105 +64,209 @@ FOUND = np.dtype(
 )
 """One row of the kernel's output."""
 
-CANDIDATES = 8
-"""Rejected candidates remembered for the search-back."""
+UNDECIDED = 8
+"""Candidates that may wait for their decision: those of the first second, or of a third of one."""
 
 STATE = np.dtype(
     [
         ("next", "i8"),  # index of the next sample
         ("origin", "i8"),  # first sample of this stretch of signal
-        ("highpass", "f8", (1, 2)),
-        ("lowpass", "f8", (1, 2)),
-        ("band", "f8", (2, 2)),
+        ("highpass", "f8", (2,)),
+        ("lowpass", "f8", (2,)),
+        ("band", "f8", (4,)),
         ("energy", "f8"),  # running sum of the integration window
-        ("rise", "f8"),  # largest feature since the last candidate was settled
-        ("rise_at", "i8"),  # and where; -1: none
-        ("rise_slope", "f8"),
         ("signal", "f8"),  # level of beats, mV rms in the band
         ("noise", "f8"),  # level of rejected candidates
         ("learned", "i8"),  # 1 once the first levels are set
-        ("last_peak", "i8"),  # feature maximum of the last beat; -1: none
+        ("last_peak", "i8"),  # energy maximum of the last beat; -1: none
         ("last_beat", "i8"),  # R of the last beat; -1: none
         ("last_slope", "f8"),
         ("rr", "f8"),  # mean RR interval, samples; 0: unknown
+        ("rr_change", "f8"),  # mean |difference| of successive intervals to the mean, samples
+        ("doubt", "f8"),  # how undecided the last candidates were, 0 to 1
+        ("unlike", "f8"),  # how unlike each other the last beats were, 0 to 1
+        ("template", "f8", (candidates.WAVE,)),  # of the beats, in units of the signal level
         ("waiting", "i8"),  # R peaks that wait for their window
         ("waiting_r", "i8", (PENDING,)),
         ("waiting_late", "i8", (PENDING,)),
-        ("count", "i8"),  # rejected candidates remembered
-        ("rejected_at", "i8", (CANDIDATES,)),
-        ("rejected", "f8", (CANDIDATES,)),
-        ("rejected_slope", "f8", (CANDIDATES,)),
+        ("count", "i8"),  # candidates that wait for their decision
+        ("peak", "i8", (UNDECIDED,)),
+        ("height", "f8", (UNDECIDED,)),
+        ("spare", "f8"),  # probability of the best candidate rejected since the last beat; 0: none
+        ("spare_peak", "i8"),
+        ("spare_height", "f8"),
         ("filtered", "f8", (RING,)),
-        ("banded", "f8", (RING,)),
+        ("squared", "f8", (SQUARES,)),
         ("feature", "f8", (RING,)),
     ]
 )
 """One stream's whole state."""
 
 
-class Plan(NamedTuple):
-    """The settings in samples and coefficients, as the kernel wants them."""
+class Filters(NamedTuple):
+    """Second-order sections, [section, 6], and the high-pass's state at rest, [section, 2]. Apart from Plan: arrays
+    that are handed to a function cost more than the function, sample by sample."""
 
     highpass: Doubles
     highpass_seed: Doubles
     lowpass: Doubles
     band: Doubles
+
+
+class Plan(NamedTuple):
+    """The settings in samples, as the kernel wants them."""
+
     integration: int
+    merge: int
     refractory: int
-    twave: int
-    twave_slope: float
-    twave_level: float
-    threshold: float
-    search_threshold: float
+    probability: float
+    search_probability: float
     search_rr: float
     search_limit: int
-    decision: int
     floor: float
+    least: float
     learn: int
     rate: float
+    doubt_rate: float
     locate_before: int
     locate_after: int
-    decay_after: int
-    decay: float
+    silence: int
     lag: int
+
+
+class Trace(NamedTuple):
+    """For training: what every candidate looked like. All arrays are empty in the monitor."""
+
+    teacher: Any
+    """[n] uint8: where a candidate's maximum is a beat, whatever the network says; empty: the network decides."""
+    peaks: Any
+    """[candidates] int64, written."""
+    inputs: Any
+    """[candidates, INPUTS] float32, written."""
+    probabilities: Any
+    """[candidates] float32, written."""
+    count: Any
+    """[1] int64: how many were written."""
+
+
+def no_trace() -> Trace:
+    """What the monitor gives."""
+    nothing = np.zeros(0, np.int64)
+    return Trace(
+        np.zeros(0, np.uint8),
+        nothing,
+        np.zeros((0, candidates.INPUTS), np.float32),
+        np.zeros(0, np.float32),
+        np.zeros(1, np.int64),
+    )
 
 
 @compiled
 def reset(s: Any, at: int) -> None:
-    """A stretch of signal begins at sample ``at``: filters empty, positions void; levels and rhythm are kept."""
+    """A stretch of signal begins at sample ``at``: filters empty, positions void; levels and shape are kept."""
     s.next = at
     s.origin = at
     s.highpass[:] = 0.0
     s.lowpass[:] = 0.0
     s.band[:] = 0.0
     s.energy = 0.0
-    s.rise = 0.0
-    s.rise_at = -1
     s.last_peak = -1
     s.last_beat = -1
     s.rr = 0.0
+    s.rr_change = 0.0
     s.count = 0
     s.waiting = 0
+    s.spare = 0.0
     s.filtered[:] = 0.0
-    s.banded[:] = 0.0
+    s.squared[:] = 0.0
     s.feature[:] = 0.0
 
 
 @compiled
-def locate(s: Any, plan: Plan, peak: int) -> int:
-    """R peak of the complex whose feature peaks at ``peak``."""
+def filter_block(s: Any, filters: Filters, integration: int, x: Doubles, first: int, last: int) -> None:
+    """``x[first:last]`` through the filters into the rings; states are held in registers meanwhile.
+
+    Transposed direct form II, section by section (a test holds it and SciPy's ``sosfilt`` together).
+    """
+    n = s.next
+    if n == s.origin and last > first:
+        s.highpass[0] = filters.highpass_seed[0, 0] * x[first]
+        s.highpass[1] = filters.highpass_seed[0, 1] * x[first]
+    p0, p1, p2, p4, p5 = (
+        filters.highpass[0, 0],
+        filters.highpass[0, 1],
+        filters.highpass[0, 2],
+        filters.highpass[0, 4],
+        filters.highpass[0, 5],
+    )
+    q0, q1, q2, q4, q5 = (
+        filters.lowpass[0, 0],
+        filters.lowpass[0, 1],
+        filters.lowpass[0, 2],
+        filters.lowpass[0, 4],
+        filters.lowpass[0, 5],
+    )
+    a0, a1, a2, a4, a5 = (
+        filters.band[0, 0],
+        filters.band[0, 1],
+        filters.band[0, 2],
+        filters.band[0, 4],
+        filters.band[0, 5],
+    )
+    b0, b1, b2, b4, b5 = (
+        filters.band[1, 0],
+        filters.band[1, 1],
+        filters.band[1, 2],
+        filters.band[1, 4],
+        filters.band[1, 5],
+    )
+    ps, pt = s.highpass[0], s.highpass[1]
+    qs, qt = s.lowpass[0], s.lowpass[1]
+    as_, at = s.band[0], s.band[1]
+    bs, bt = s.band[2], s.band[3]
+    energy = s.energy
+    filtered, squared, feature = s.filtered, s.squared, s.feature
+    for k in range(first, last):
+        v = x[k]
+        h = p0 * v + ps
+        ps = p1 * v - p4 * h + pt
+        pt = p2 * v - p5 * h
+        y = q0 * h + qs
+        qs = q1 * h - q4 * y + qt
+        qt = q2 * h - q5 * y
+        c = a0 * h + as_
+        as_ = a1 * h - a4 * c + at
+        at = a2 * h - a5 * c
+        d = b0 * c + bs
+        bs = b1 * c - b4 * d + bt
+        bt = b2 * c - b5 * d
+        filtered[n & _MASK] = y
+        d = d * d
+        energy = max(energy + d - squared[(n - integration) & (SQUARES - 1)], 0.0)
+        squared[n & (SQUARES - 1)] = d
+        feature[n & _MASK] = np.sqrt(energy / integration)
+        n += 1
+    s.highpass[0], s.highpass[1] = ps, pt
+    s.lowpass[0], s.lowpass[1] = qs, qt
+    s.band[0], s.band[1], s.band[2], s.band[3] = as_, at, bs, bt
+    s.energy = energy
+
+
+@compiled
+def locate(s: Any, plan: Plan, peak: int, now: int) -> int:
+    """R peak of the complex whose energy peaks at ``peak``, seen at sample ``now``."""
     first = max(peak - plan.locate_before, s.origin)
     if s.last_beat >= 0:  # two beats never share an R peak
         first = max(first, s.last_beat + plan.lag + plan.refractory // 2)
-    last = max(min(peak + plan.locate_after, s.next - 1), first)
+    last = max(min(peak + plan.locate_after, now), first)
     mean = 0.0
     for n in range(first, last + 1):
-        mean += s.filtered[n % RING]
+        mean += s.filtered[n & _MASK]
     mean /= last - first + 1
     best = first
     height = -1.0
     for n in range(first, last + 1):
-        deflection = abs(s.filtered[n % RING] - mean)
+        deflection = abs(s.filtered[n & _MASK] - mean)
         if deflection > height:
             height = deflection
             best = n
@@ -164,125 +275,154 @@ def locate(s: Any, plan: Plan, peak: int) -> int:
 
 
 @compiled
-def steepness(s: Any, plan: Plan, peak: int) -> float:
+def steepness(s: Any, plan: Plan, peak: int, now: int) -> float:
     """Largest slope of the filtered signal inside the complex, mV a sample."""
     first = max(peak - plan.locate_before, s.origin + 2)
-    last = min(peak + plan.locate_after, s.next - 1)
+    last = min(peak + plan.locate_after, now)
     best = 0.0
     for n in range(first, last + 1):
-        best = max(best, abs(s.filtered[n % RING] - s.filtered[(n - 2) % RING]))
+        best = max(best, abs(s.filtered[n & _MASK] - s.filtered[(n - 2) & _MASK]))
     return 0.5 * best
 
 
 @compiled
-def accept(s: Any, plan: Plan, peak: int, height: float, slope: float, late: bool) -> int:
-    """The candidate at ``peak`` is a beat; its R peak."""
-    r = locate(s, plan, peak)
+def accept(s: Any, plan: Plan, peak: int, height: float, late: bool, now: int) -> None:
+    """The candidate at ``peak`` is a beat: levels and rhythm follow it, its R peak waits for its window."""
+    r = locate(s, plan, peak, now)
     if s.last_beat >= 0:
-        rr = float(r - s.last_beat)
-        s.rr = rr if s.rr == 0.0 else s.rr + plan.rate * (min(rr, 1.5 * s.rr) - s.rr)
-    rate = 2 * plan.rate if late else plan.rate
-    s.signal += rate * (min(height, 2.0 * s.signal) - s.signal)
+        rr = min(float(r - s.last_beat), 3.0 * FS)
+        if s.rr == 0.0:
+            s.rr = rr
+        else:
+            s.rr_change += plan.rate * (min(abs(rr - s.rr), s.rr) - s.rr_change)
+            s.rr += plan.rate * (min(rr, 1.5 * s.rr) - s.rr)
+    s.signal += plan.rate * (min(height, 2.0 * s.signal) - s.signal)
     s.last_peak = peak
     s.last_beat = r
-    s.last_slope = slope
-    s.count = 0
-    return r
-
-
-@compiled
-def remember(s: Any, peak: int, height: float, slope: float) -> None:
-    """A rejected candidate, kept for the search-back."""
-    if s.count == CANDIDATES:
-        for k in range(CANDIDATES - 1):
-            s.rejected_at[k] = s.rejected_at[k + 1]
-            s.rejected[k] = s.rejected[k + 1]
-            s.rejected_slope[k] = s.rejected_slope[k + 1]
-        s.count -= 1
-    s.rejected_at[s.count] = peak
-    s.rejected[s.count] = height
-    s.rejected_slope[s.count] = slope
-    s.count += 1
-
-
-@compiled
-def settle(s: Any, plan: Plan, peak: int, height: float) -> int:
-    """The decision on one candidate: its R peak, or -1."""
-    slope = steepness(s, plan, peak)
-    since = peak - s.last_peak if s.last_peak >= 0 else RING
-    if since < plan.refractory or height < plan.floor:
-        return -1
-    threshold = s.noise + plan.threshold * (s.signal - s.noise)
-    if height > threshold:
-        if since < plan.twave and slope < plan.twave_slope * s.last_slope and height < plan.twave_level * s.signal:
-            remember(s, peak, 0.0, slope)
-            return -1
-        return accept(s, plan, peak, height, slope, False)
-    s.noise += plan.rate * (height - s.noise)
-    remember(s, peak, height, slope)
-    return -1
-
-
-@compiled
-def search_back(s: Any, plan: Plan) -> int:
-    """The best candidate since the last beat, where a beat is overdue; its R peak, or -1."""
-    best = -1
-    threshold = max(s.noise + plan.search_threshold * (s.signal - s.noise), plan.floor)
-    for k in range(s.count):
-        recent = s.next - s.rejected_at[k] < plan.search_limit
-        if recent and s.rejected[k] > threshold and (best < 0 or s.rejected[k] > s.rejected[best]):
-            best = k
-    if best < 0:
-        return -1
-    peak = s.rejected_at[best]
-    return accept(s, plan, peak, s.rejected[best], s.rejected_slope[best], True)
-
-
-@compiled
-def step(s: Any, plan: Plan, x: float) -> None:
-    """One finite sample, mV; an R peak that it makes certain joins those that wait for their window."""
-    n = s.next
-    if n == s.origin:
-        for k in range(s.highpass.shape[0]):
-            s.highpass[k, 0] = plan.highpass_seed[k, 0] * x
-            s.highpass[k, 1] = plan.highpass_seed[k, 1] * x
-    h = sos_step(plan.highpass, s.highpass, x)
-    s.filtered[n % RING] = sos_step(plan.lowpass, s.lowpass, h)
-    b = sos_step(plan.band, s.band, h)
-    s.banded[n % RING] = b
-    gone = s.banded[(n - plan.integration) % RING]
-    s.energy = max(s.energy + b * b - gone * gone, 0.0)
-    f = np.sqrt(s.energy / plan.integration)
-    s.feature[n % RING] = f
-    s.next = n + 1
-
-    if s.learned == 0:
-        if n - s.origin < plan.learn:
-            s.signal = max(s.signal, 0.6 * f)
-            s.noise = 0.1 * s.signal
-        else:
-            s.learned = 1
-
-    before = s.feature[(n - 1) % RING]
-    if before > f and before >= s.feature[(n - 2) % RING] and before > s.rise:
-        s.rise = before
-        s.rise_at = n - 1
-    found = -1
-    late = 0
-    if s.rise_at >= 0 and n - s.rise_at >= plan.decision and s.learned == 1:
-        found = settle(s, plan, s.rise_at, s.rise)
-        s.rise = 0.0
-        s.rise_at = -1
-    if found < 0 and s.rr > 0.0 and s.count > 0 and n - s.last_peak > plan.search_rr * s.rr:
-        found = search_back(s, plan)
-        late = 1
-    if found >= 0 and s.waiting < PENDING:
-        s.waiting_r[s.waiting] = found
-        s.waiting_late[s.waiting] = late
+    s.spare = 0.0
+    if s.waiting < PENDING:
+        s.waiting_r[s.waiting] = r
+        s.waiting_late[s.waiting] = 1 if late else 0
         s.waiting += 1
-    if s.learned == 1 and n - max(s.last_peak, s.origin) > plan.decay_after:
-        s.signal = max(s.signal * plan.decay, plan.floor)
-        s.noise = min(s.noise, s.signal)
+
+
+@compiled
+def decide(s: Any, plan: Plan, net: candidates.Network, room: Any, trace: Trace, now: int, begin: int) -> None:
+    """The decision on the oldest candidate, at sample ``now``; ``begin`` is the first sample of the chunk."""
+    peak = s.peak[0]
+    height = s.height[0]
+    s.count -= 1
+    for k in range(s.count):
+        s.peak[k] = s.peak[k + 1]
+        s.height[k] = s.height[k + 1]
+    if height < plan.least * s.signal:
+        s.noise += plan.rate * (height - s.noise)
+        return
+    x, h1, h2 = room
+    slope = steepness(s, plan, peak, now)
+    candidates.describe(s, s.filtered, s.feature, _MASK, peak, height, slope, x)
+    p = candidates.judge(net, x, h1, h2)
+    if trace.peaks.shape[0] > 0:
+        m = trace.count[0]
+        trace.peaks[m] = peak
+        trace.inputs[m] = x
+        trace.probabilities[m] = p
+        trace.count[0] = m + 1
+    if trace.teacher.shape[0] > 0:
+        p = float(trace.teacher[peak - begin])
+    s.doubt += plan.doubt_rate * (1.0 - abs(2.0 * p - 1.0) - s.doubt)
+    if s.last_peak >= 0 and peak - s.last_peak < plan.refractory:
+        return
+    if p > plan.probability:
+        for k in range(candidates.WAVE):
+            s.template[k] += plan.rate * (x[k] - s.template[k])
+        s.last_slope = slope
+        s.unlike += plan.rate * (1.0 - x[candidates.LIKENESS] - s.unlike)
+        # Those of the first second waited for its end.
+        accept(s, plan, peak, height, now - peak > candidates.AFTER, now)
+        return
+    s.noise += plan.rate * (min(height, s.signal) - s.noise)
+    if p > s.spare and p > plan.search_probability:
+        s.spare = p
+        s.spare_peak = peak
+        s.spare_height = height
+
+
+@compiled
+def scan(s: Any, plan: Plan, first: int, last: int) -> None:
+    """Maxima of the band's energy among samples ``first`` … ``last``, all filtered, become candidates; the levels are
+    learnt from the beginning of a stretch."""
+    feature = s.feature
+    if s.learned == 0:
+        for n in range(first, last + 1):
+            s.signal = max(s.signal, 0.6 * feature[n & _MASK])
+        s.noise = 0.1 * s.signal
+        s.learned = 1 if last - s.origin + 1 >= plan.learn else 0
+    floor = plan.floor
+    earlier, before = feature[(first - 2) & _MASK], feature[(first - 1) & _MASK]
+    for n in range(first, last + 1):
+        f = feature[n & _MASK]
+        if before > f and before > floor and before >= earlier:
+            notice(s, plan, n - 1, before)
+        earlier, before = before, f
+
+
+@compiled
+def notice(s: Any, plan: Plan, peak: int, height: float) -> None:
+    """A new candidate; of two that are close, the larger."""
+    if s.count > 0 and peak - s.peak[s.count - 1] < plan.merge:
+        if height > s.height[s.count - 1]:
+            s.peak[s.count - 1] = peak
+            s.height[s.count - 1] = height
+    elif s.count < UNDECIDED:
+        s.peak[s.count] = peak
+        s.height[s.count] = height
+        s.count += 1
+
+
+@compiled
+def due(s: Any, plan: Plan) -> int:
+    """The next sample that brings more than a candidate: a decision, the search-back, a complete window, the end of
+    learning, the end of a block of quality. What is noticed until then cannot bring it forward."""
+    n: int = s.next
+    next_due: int = n + quality.BLOCK - 1 - n % quality.BLOCK
+    if s.learned == 0:
+        next_due = min(next_due, s.origin + plan.learn - 1)
+        return max(next_due, n)
+    if s.count > 0:
+        next_due = min(next_due, s.peak[0] + candidates.AFTER)
+    if s.spare > 0.0:
+        if s.rr > 0.0:
+            next_due = min(next_due, int(s.last_peak + plan.search_rr * s.rr) + 1)
+        next_due = min(next_due, s.spare_peak + plan.search_limit + 1)
+    if s.waiting > 0:
+        next_due = min(next_due, s.waiting_r[0] + plan.lag + AFTER)
+    return max(next_due, n)
+
+
+@compiled
+def look_back(s: Any, plan: Plan, n: int) -> None:
+    """The search-back, at sample ``n``."""
+    if n - s.spare_peak > plan.search_limit:
+        s.spare = 0.0
+    elif s.rr > 0.0 and n - s.last_peak > plan.search_rr * s.rr:
+        accept(s, plan, s.spare_peak, s.spare_height, True, n)
+
+
+@compiled
+def begin_anew(s: Any, plan: Plan, n: int) -> None:
+    """Forgets rhythm and shape, and takes the levels from what came up to sample ``n``, as at the start: whatever led
+    to a silence, from here every signal is a new one."""
+    level = plan.floor
+    for m in range(max(n - plan.learn + 1, s.origin), n + 1):
+        level = max(level, 0.6 * s.feature[m & _MASK])
+    s.signal = level
+    s.noise = 0.1 * level
+    s.last_slope = 0.0
+    s.rr = 0.0
+    s.rr_change = 0.0
+    s.spare = 0.0
+    s.template[:] = 0.0
 
 
 @compiled
@@ -294,12 +434,12 @@ def publish(s: Any, q: Any, plan: Plan, row: int, out: Any) -> None:
     out.sample = r
     out.confirmed = s.next
     out.late = s.waiting_late[0]
-    out.amplitude = s.filtered[(r + plan.lag) % RING]
+    out.amplitude = s.filtered[(r + plan.lag) & _MASK]
     out.level = q.level
     out.cause = q.cause
     for k in range(WINDOW):
         n = r + plan.lag - BEFORE + k
-        out.window[k] = s.filtered[n % RING] if n >= s.origin else 0.0
+        out.window[k] = s.filtered[n & _MASK] if n >= s.origin else 0.0
     s.waiting -= 1
     for k in range(s.waiting):
         s.waiting_r[k] = s.waiting_r[k + 1]
@@ -310,8 +450,11 @@ def publish(s: Any, q: Any, plan: Plan, row: int, out: Any) -> None:
 def advance(
     states: Any,
     qualities: Any,
+    filters: Filters,
     plan: Plan,
     quality_plan: quality.Plan,
+    net: candidates.Network,
+    trace: Trace,
     rows: Any,
     offsets: Any,
     x: Doubles,
@@ -322,25 +465,48 @@ def advance(
     Returns how many rows of ``out`` (FOUND) were written, in the order in which they became known, stream by stream.
     """
     count = 0
+    room = (
+        np.empty(candidates.INPUTS, np.float32),
+        np.empty(candidates.HIDDEN[0], np.float32),
+        np.empty(candidates.HIDDEN[1], np.float32),
+    )
     for i in range(rows.shape[0]):
         s = states[rows[i]]
         q = qualities[rows[i]]
-        for k in range(offsets[i], offsets[i + 1]):
-            step(s, plan, x[k])
-            n = s.next - 1
-            silence = s.next - max(s.last_beat, s.origin)
-            whole = quality.step(q, quality_plan, x[k], s.feature[n % RING], s.signal, silence, n)
-            if s.waiting > 0 and s.next > s.waiting_r[0] + plan.lag + AFTER:
-                publish(s, q, plan, i, out[count])
-                count += 1
-            if whole and (s.next % quality_plan.step == 0 or silence > quality_plan.idle_after):
-                row = out[count]
-                row.row = i
-                row.what = QUALITY
-                row.sample = s.next
-                row.level = q.level
-                row.cause = q.cause
-                row.noise = q.noise
-                row.silence = silence
-                count += 1
+        begin = s.next
+        for block in range(offsets[i], offsets[i + 1], _BLOCK):
+            end = min(block + _BLOCK, offsets[i + 1])
+            filter_block(s, filters, plan.integration, x, block, end)
+            k = block
+            while k < end:
+                first = s.next
+                n = min(due(s, plan), first + end - k - 1)
+                scan(s, plan, first, n)
+                quality.fold(q, quality_plan, x, k, k + n + 1 - first, s.feature, first, _MASK)
+                k += n + 1 - first
+                s.next = n + 1
+                if s.learned == 1:
+                    while s.count > 0 and n - s.peak[0] >= candidates.AFTER:
+                        decide(s, plan, net, room, trace, n, begin)
+                    if s.spare > 0.0:
+                        look_back(s, plan, n)
+                while s.waiting > 0 and n >= s.waiting_r[0] + plan.lag + AFTER:
+                    publish(s, q, plan, i, out[count])
+                    count += 1
+                if (n + 1) % quality.BLOCK == 0:
+                    if s.learned == 1 and (n + 1) % FS == 0 and n - max(s.last_peak, s.origin) > plan.silence:
+                        begin_anew(s, plan, n)
+                    quality.close_block(q)
+                    silence = n + 1 - max(s.last_beat, s.origin)
+                    quality.judge(q, quality_plan, s.signal, s.doubt, s.unlike, silence)
+                    if (n + 1) % quality_plan.step == 0 or silence > quality_plan.idle_after:
+                        row = out[count]
+                        row.row = i
+                        row.what = QUALITY
+                        row.sample = n + 1
+                        row.level = q.level
+                        row.cause = q.cause
+                        row.noise = q.noise
+                        row.silence = silence
+                        count += 1
     return count

@@ -47,14 +47,3 @@ def steady(sos: Doubles) -> Doubles:
     """State [section, 2] of a filter that has seen the constant 1 for ever; times x it is the seed for x."""
     zi: Doubles = signal.sosfilt_zi(sos)
     return zi
-
-
-@compiled
-def sos_step(sos: Doubles, state: Doubles, x: float) -> float:
-    """One sample through a cascade; ``state`` [section, 2] is changed in place."""
-    for k in range(sos.shape[0]):
-        y = sos[k, 0] * x + state[k, 0]
-        state[k, 0] = sos[k, 1] * x - sos[k, 4] * y + state[k, 1]
-        state[k, 1] = sos[k, 2] * x - sos[k, 5] * y
-        x = y
-    return x

@@ -3,8 +3,9 @@
 The signal is folded into blocks of 1/8 s on the stream's own grid; the verdict looks back over the last blocks. Noise
 is what the QRS band holds *between* beats, in relation to the beats themselves: the 40th percentile of the blocks'
 band level over the detector's signal level. In clean ECG that is a few hundredths; a beat a block would be needed to
-raise it at 300 beats a minute. A lead that has come off, or just been put back, shows as the amplifier's slow way back
-from its limit: much drift, all one way, and no beat on it.
+raise it at 300 beats a minute. To it comes how undecided the detector was about the last candidates, and how unlike
+each other the last beats were: noise that passes for beats shows there. A lead that has come off, or just been put
+back, shows as the amplifier's slow way back from its limit: much drift, all one way, and no beat on it.
 """
 
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import numpy as np
 
 from monitor.config import QualitySettings
 from monitor.events import FS, Cause, Level
-from monitor.filters import compiled
+from monitor.filters import Doubles, compiled
 
 BLOCK = FS // 8
 """Samples: 1/8 s, the finest step at which quality is told."""
@@ -52,6 +53,8 @@ class Plan(NamedTuple):
     saturated_share: float
     drift: float
     drift_share: float
+    unlike_from: float
+    unlike_weight: float
     noisy: float
     unusable: float
     step: int
@@ -66,6 +69,8 @@ def plan(settings: QualitySettings) -> Plan:
         settings.saturated_share,
         settings.drift_mv,
         settings.drift_share,
+        settings.unlike_from,
+        settings.unlike_weight,
         settings.noisy,
         settings.unusable,
         round(settings.step_s * FS),
@@ -90,9 +95,15 @@ def reset(q: Any) -> None:
 
 
 @compiled
-def judge(q: Any, plan: Plan, signal: float, silence: int) -> None:
-    """Verdict on the blocks remembered; ``signal`` is the detector's level of beats, mV rms in the band; ``silence``
-    the samples since the last beat."""
+def judge(q: Any, plan: Plan, signal: float, doubt: float, unlike: float, silence: int) -> None:
+    """Verdict on the blocks remembered.
+
+    Args:
+        signal: the detector's level of beats, mV rms in the band.
+        doubt: how undecided the detector was about the last candidates, 0 to 1.
+        unlike: 1 − correlation of the last beats with the beats before them, their mean.
+        silence: samples since the last beat.
+    """
     low = np.inf
     high = -np.inf
     clipped = 0
@@ -101,7 +112,8 @@ def judge(q: Any, plan: Plan, signal: float, silence: int) -> None:
         high = max(high, q.highs[k])
         clipped += q.clips[k]
     bands = np.sort(q.bands[: q.seen])
-    q.noise = min(bands[(2 * q.seen) // 5] / signal, 1.0) if signal > 0.0 else 1.0
+    between = bands[(2 * q.seen) // 5] / signal if signal > 0.0 else 1.0
+    q.noise = min(between + doubt + plan.unlike_weight * max(unlike - plan.unlike_from, 0.0), 1.0)
     q.level = 0
     q.cause = 0
     if q.seen < BLOCKS // 2:
@@ -127,17 +139,33 @@ def judge(q: Any, plan: Plan, signal: float, silence: int) -> None:
 
 
 @compiled
-def step(q: Any, plan: Plan, x: float, band: float, signal: float, silence: int, n: int) -> bool:
-    """Sample ``n`` (0-based) with raw value ``x``, mV, and band level ``band``. True when a block is complete."""
-    q.low = min(q.low, x)
-    q.high = max(q.high, x)
-    q.total += x
-    q.band += band
-    q.filled += 1
-    if abs(x) > plan.saturated:
-        q.clipped += 1
-    if (n + 1) % BLOCK != 0:
-        return False
+def fold(q: Any, plan: Plan, x: Doubles, first: int, last: int, band: Doubles, at: int, mask: int) -> None:
+    """Takes in the raw values ``x[first:last]``, mV, and their band levels, ring ``band`` from index ``at & mask``; all
+    within one block."""
+    low = q.low
+    high = q.high
+    total = q.total
+    level = q.band
+    clipped = 0
+    for k in range(first, last):
+        v = x[k]
+        low = min(low, v)
+        high = max(high, v)
+        total += v
+        level += band[(at + k - first) & mask]
+        if abs(v) > plan.saturated:
+            clipped += 1
+    q.low = low
+    q.high = high
+    q.total = total
+    q.band = level
+    q.filled += last - first
+    q.clipped += clipped
+
+
+@compiled
+def close_block(q: Any) -> None:
+    """A block is complete."""
     q.lows[q.at] = q.low
     q.highs[q.at] = q.high
     q.means[q.at] = q.total / q.filled
@@ -151,5 +179,3 @@ def step(q: Any, plan: Plan, x: float, band: float, signal: float, silence: int,
     q.band = 0.0
     q.filled = 0
     q.clipped = 0
-    judge(q, plan, signal, silence)
-    return True

@@ -1,9 +1,11 @@
-"""``ecg-train``: fit and evaluate the beat classifier."""
+"""``ecg-train``: fit and evaluate the beat classifier, and fit the detector's candidate network."""
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -13,7 +15,7 @@ from trainer.protocols import PROTOCOLS
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="ecg-train", description="Fits and evaluates the beat classifier.")
+    top = argparse.ArgumentParser(prog="ecg-train", description="Fits and evaluates the networks.")
     top.add_argument("--config", type=Path, metavar="FILE")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     fit = commands.add_parser(
@@ -37,6 +39,17 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--on", choices=("validate", "test"), default="test")
     evaluate.add_argument("--weights", type=Path, metavar="FILE", help="(default: those that ship)")
     evaluate.add_argument("--json", action="store_true")
+    qrs = commands.add_parser(
+        "qrs",
+        help="train the network that judges the R peak detector's candidates",
+        epilog="examples:\n  ecg-train qrs --out monitor/qrs.safetensors\n"
+        "  ecg-train qrs --hold-out mitdb/108 --hold-out mitdb/203 --out runs/qrs.safetensors",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    qrs.add_argument("--hold-out", action="append", default=[], metavar="RECORD", help="not to be learnt from")
+    qrs.add_argument("--out", type=Path, required=True, metavar="FILE")
+    qrs.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the recipe: rounds=2")
+    qrs.add_argument("--threads", type=int, default=2, help="of torch")
     return top
 
 
@@ -45,12 +58,32 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         settings = config.load(given.config)
-        return _fit(given, settings) if given.command == "fit" else _evaluate(given, settings)
+        return {"fit": _fit, "evaluate": _evaluate, "qrs": _qrs}[given.command](given, settings)
     except UserError as error:
         print(f"ecg-train: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+_R = TypeVar("_R", bound=msgspec.Struct)
+
+
+def _recipe(words: Sequence[str], kind: type[_R]) -> _R:
+    """The recipe with what ``--set`` changes in it."""
+    changes = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if name not in kind.__struct_fields__:
+            raise UserError(f"--set {word}: the recipe has {', '.join(kind.__struct_fields__)}")
+        try:
+            changes[name] = json.loads(value)
+        except ValueError as error:
+            raise UserError(f"--set {word}: {value} is no number") from error
+    try:
+        return msgspec.convert(changes, kind)
+    except msgspec.ValidationError as error:
+        raise UserError(f"--set: {error}") from error
 
 
 def _fit(given: argparse.Namespace, settings: config.Settings) -> int:
@@ -60,19 +93,7 @@ def _fit(given: argparse.Namespace, settings: config.Settings) -> int:
 
     from trainer.train import Recipe, fit
 
-    changes = {}
-    for word in given.set:
-        name, _, value = word.partition("=")
-        if name not in Recipe.__struct_fields__:
-            raise UserError(f"--set {word}: the recipe has {', '.join(Recipe.__struct_fields__)}")
-        try:
-            changes[name] = json.loads(value)
-        except ValueError as error:
-            raise UserError(f"--set {word}: {value} is no number") from error
-    try:
-        recipe = msgspec.convert(changes, Recipe)
-    except msgspec.ValidationError as error:
-        raise UserError(f"--set: {error}") from error
+    recipe = _recipe(given.set, Recipe)
     protocol = PROTOCOLS[given.protocol]
     torch.set_num_threads(given.threads)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[said]}"))
@@ -88,6 +109,22 @@ def _fit(given: argparse.Namespace, settings: config.Settings) -> int:
 
         path = fit(protocol.final() if given.final else protocol, recipe, settings, given.out, tell)
     print(path)
+    return 0
+
+
+def _qrs(given: argparse.Namespace, settings: config.Settings) -> int:
+    import torch
+
+    from trainer.qrs import Recipe, fit, records
+
+    recipe = _recipe(given.set, Recipe)
+    known = records()
+    if unknown := [name for name in given.hold_out if name not in known]:
+        raise UserError(f"--hold-out {unknown[0]}: not among what is learnt from: {' '.join(known)}")
+    torch.set_num_threads(given.threads)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    fit(records(given.hold_out), recipe, settings, given.out, lambda line: print(line, flush=True))
+    print(given.out)
     return 0
 
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.signal import resample_poly
 from streams import demo, opened, played, with_gap
 
 from monitor.detector import Detector
 from monitor.detector_kernel import AFTER, BEFORE, WINDOW
 from monitor.events import FS, Beat, Cause, Closed, Gap, Level, Lost, Opened, Quality, Samples
+from replay.resample import Resampler
 from trainer.dataset import read
 from trainer.ec57 import detection, match
 
@@ -43,13 +45,16 @@ def test_on_real_records(settings, data_dir, record):
 
 
 def test_a_beat_is_confirmed_in_a_third_of_a_second(settings):
-    learnt = settings.detector.learn_s * FS  # before that nothing can be certain
-    found = [b for b in beats_of(settings, demo(120.0)) if not b.search_back and b.sample > learnt]
+    found = [b for b in beats_of(settings, demo(120.0)) if not b.search_back]
     delays = np.array([b.confirmed - b.sample for b in found]) / FS
     assert delays.max() <= 0.35
-    late = [b for b in beats_of(settings, demo()) if b.search_back]
+    assert max(b.confirmed - b.sample for b in beats_of(settings, demo())) / FS <= 1.2
+
+
+def test_a_beat_that_was_doubted_is_found_late_and_says_so(settings, data_dir):
+    late = [b for b in beats_of(settings, read("mitdb/203", 0, settings).signal) if b.search_back]
     assert late
-    assert max(b.confirmed - b.sample for b in late) / FS <= 1.2 + 0.35
+    assert max(b.confirmed - b.sample for b in late) / FS <= 1.2
 
 
 def test_the_first_beat_comes_within_two_seconds(settings):
@@ -67,7 +72,7 @@ def test_any_amplitude_and_polarity(settings, amplitude, sign):
     assert (d.fp, d.fn) == (0, 0)
 
 
-@pytest.mark.parametrize("rate", [30, 60, 120, 200, 280])
+@pytest.mark.parametrize("rate", [30, 60, 120, 200, 280, 300])
 def test_any_rate(settings, rate):
     x, truth = synthetic(rate, 60)
     x += np.random.default_rng(0).normal(0, 0.01, len(x))
@@ -100,6 +105,80 @@ def test_wander_and_steps_of_the_baseline(settings):
     steps = x + np.repeat([0.0, 2.0, -1.0, 1.0], len(x) // 4)
     d = detection(truth, peaks(settings, steps), FS)
     assert d.fp + d.fn <= 6, d
+
+
+def test_pacing_spikes_are_no_beats_of_their_own(settings):
+    """A spike of 2 ms and 3 mV, 40 ms before each complex; resampling leaves it a few samples wide."""
+    x, truth = synthetic(70, 60)
+    spikes = truth - round(0.04 * FS)
+    x[spikes] += 3.0
+    x[spikes + 1] -= 1.0
+    d = detection(truth, peaks(settings, x), FS)
+    assert (d.fp, d.fn) == (0, 0), d
+
+
+def test_spikes_that_the_heart_does_not_follow_are_no_beats(settings, data_dir):
+    """Real beats at their own rate, and a pacemaker that fires beside them."""
+    recording = read("mitdb/100", 0, settings)
+    x, truth = recording.signal[: 120 * FS].copy(), recording.samples[recording.samples < 119 * FS]
+    spikes = np.arange(100, 119 * FS, 310)
+    x[spikes] += 2.0
+    x[spikes + 1] -= 0.5
+    d = detection(truth, peaks(settings, x), FS)
+    assert d.fp < 0.1 * len(spikes), d
+    assert d.fn < 0.03 * len(truth), d
+
+
+def test_flutter_is_not_counted_as_beats_at_four_hundred(settings):
+    """A sine of 6.7 Hz, as ventricular flutter looks."""
+    t = np.arange(30 * FS) / FS
+    x = np.concatenate((demo(20.0), 1.2 * np.sin(2 * np.pi * 6.67 * t))).astype(np.float32)
+    found = peaks(settings, x)
+    inside = found[found > 22 * FS]
+    assert len(inside) / 28 * 60 <= 300
+    assert len(inside) < 2 or np.diff(inside).min() >= 0.19 * FS
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_never_stays_in_the_filters(settings, poison):
+    x = demo(40.0).copy()
+    x[15 * FS + 7] = poison
+    x[20 * FS : 20 * FS + 50] = poison
+    whole, damaged = peaks(settings, demo(40.0)), peaks(settings, x)
+    assert np.isfinite(damaged).all()
+    later = 24 * FS
+    assert detection(whole[whole > later], damaged[damaged > later], FS).f1 > 0.99
+
+
+@pytest.mark.parametrize("seconds", [0.1, 1.0, 10.0, 3600.0])
+def test_beats_come_back_after_a_gap_of_any_length(settings, seconds):
+    x = demo(40.0)
+    gap = round(seconds * FS)
+    first, second = x[: 20 * FS], x[20 * FS :]
+    events = [
+        opened(),
+        Samples(stream="p", seq=2, start=0, signal=first[None]),
+        Gap(stream="p", seq=3, start=len(first), stop=len(first) + gap, cause="missing"),
+        Samples(stream="p", seq=4, start=len(first) + gap, signal=second[None]),
+    ]
+    found = np.array([e.sample for e in Detector(settings).push(events) if isinstance(e, Beat)])
+    assert not ((found >= 20 * FS) & (found < 20 * FS + gap)).any()
+    alone = peaks(settings, x)
+    behind = found[found > 22 * FS + gap] - gap
+    assert detection(alone[alone > 22 * FS], behind, FS).f1 > 0.98
+
+
+@pytest.mark.parametrize("fs", [100, 125, 250, 500, 1000])
+def test_any_sampling_rate(settings, fs):
+    """Real ECG at another rate, brought to 360 Hz by the resampler that runs live."""
+    x = demo(120.0).astype(np.float64)
+    common = np.gcd(fs, FS)
+    other = resample_poly(x, fs // common, FS // common)
+    back = Resampler(float(fs), 1).push(other[None])[0]
+    truth, found = peaks(settings, x), peaks(settings, back)
+    end = len(back) - FS
+    d = detection(truth[truth < end], found[found < end], FS)
+    assert d.f1 > 0.99, d
 
 
 @pytest.mark.parametrize("level", [0.0, 1.3])

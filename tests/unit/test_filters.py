@@ -1,26 +1,53 @@
 """The causal filters against SciPy's."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import signal
 
+from monitor import detector_kernel as kernel
 from monitor import filters
+from monitor.detector import plan
 
 
-@pytest.mark.parametrize(
-    "sos",
-    [filters.highpass(0.5, 360), filters.lowpass(40, 360), filters.bandpass(8, 20, 360), filters.lowpass(30, 360, 4)],
-    ids=["highpass", "lowpass", "bandpass", "two sections"],
-)
-def test_as_scipy_runs_it(sos):
-    x = np.random.default_rng(0).normal(size=2000)
-    state = np.zeros((len(sos), 2))
-    mine = [filters.sos_step(sos, state, value) for value in x]
-    np.testing.assert_allclose(mine, signal.sosfilt(sos, x), rtol=1e-10, atol=1e-12)
+@pytest.fixture
+def filtered(settings):
+    """(signal, cuts) → (filtered, energy's root) as the kernel has them at the end, one ring's length."""
+    sections, how = plan(settings)
+
+    def run(x, cuts=()):
+        states = np.zeros(1, kernel.STATE)
+        kernel.reset(states[0], 0)
+        edges = [0, *cuts, len(x)]
+        for first, last in pairwise(edges):
+            kernel.filter_block(states[0], sections, how.integration, x, first, last)
+            states[0]["next"] = last
+        last = np.arange(len(x) - kernel.RING, len(x)) & (kernel.RING - 1)
+        return states[0]["filtered"][last], states[0]["feature"][last]
+
+    return run
 
 
-def test_seeded_with_a_constant_it_is_at_rest():
-    sos = filters.highpass(0.5, 360)
-    state = filters.steady(sos) * 3.0
-    out = [filters.sos_step(sos, state, 3.0) for _ in range(1000)]
-    assert np.abs(out).max() < 1e-9
+def test_the_kernel_filters_as_scipy_does(settings, filtered):
+    sections, how = plan(settings)
+    x = np.random.default_rng(0).normal(size=3000) + 2.0
+    slow = signal.sosfilt(sections.highpass, x, zi=sections.highpass_seed * x[0])[0]
+    band = signal.sosfilt(sections.band, slow)
+    energy = signal.lfilter(np.ones(how.integration) / how.integration, [1.0], band**2)
+    waves, features = filtered(x, cuts=(1, 100, 357, 2999))
+    np.testing.assert_allclose(waves, signal.sosfilt(sections.lowpass, slow)[-kernel.RING :], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(features, np.sqrt(energy[-kernel.RING :]), rtol=1e-7)
+
+
+def test_a_constant_is_at_rest_from_the_first_sample(filtered):
+    waves, features = filtered(np.full(2000, 3.0))
+    assert np.abs(waves).max() < 1e-9
+    assert features.max() < 1e-6
+
+
+def test_the_corner_frequencies_are_three_decibels_down():
+    for sos, corners in ((filters.highpass(0.5, 360), [0.5]), (filters.lowpass(40, 360), [40.0]),
+                         (filters.bandpass(8, 20, 360), [8.0, 20.0])):  # fmt: skip
+        _, gain = signal.sosfreqz(sos, worN=corners, fs=360)
+        np.testing.assert_allclose(np.abs(gain), np.sqrt(0.5), rtol=1e-6)
