@@ -13,10 +13,17 @@ Ints = npt.NDArray[np.int64]
 Detect = Callable[[Signal, float], Ints]
 
 
+_STEPS = 200
+"""A millivolt, as MIT-BIH's converter has it."""
+_TWICE_S = 0.05
+
+
 def gqrs(signal: Signal, fs: float) -> Ints:
     from wfdb.processing import gqrs_detect
 
-    return np.asarray(gqrs_detect(sig=signal, fs=fs), dtype=np.int64)
+    # Its arithmetic is that of integers: given millivolts instead of steps of a converter it errs a third more often.
+    steps = np.round(signal * _STEPS).astype(np.int64)
+    return np.asarray(gqrs_detect(d_sig=steps, fs=fs, adc_gain=_STEPS, adc_zero=0), dtype=np.int64)
 
 
 def xqrs(signal: Signal, fs: float) -> Ints:
@@ -45,7 +52,9 @@ def sleepecg(signal: Signal, fs: float) -> Ints:
 def pantompkins_plus_plus(signal: Signal, fs: float) -> Ints:
     from biosppy.signals.ecg import Pan_Tompkins_Plus_Plus_segmenter
 
-    return np.asarray(Pan_Tompkins_Plus_Plus_segmenter(signal=signal, sampling_rate=fs)["rpeaks"], dtype=np.int64)
+    found = np.unique(Pan_Tompkins_Plus_Plus_segmenter(signal=signal, sampling_rate=fs)["rpeaks"]).astype(np.int64)
+    # It gives many beats twice, one sample apart; its authors' figures count them once.
+    return found[np.diff(found, prepend=-fs) > _TWICE_S * fs]
 
 
 PEERS: dict[str, Detect] = {

@@ -46,6 +46,10 @@ _FADE = 0.997
 """Weight that a template keeps from beat to beat: a shape unseen for 230 beats has lost half of it."""
 _HORIZONS = (8.0, 32.0, 400.0)
 """Beats over which RR intervals are averaged: the moment, the rhythm, the patient."""
+RECENT = 16
+"""RR intervals whose quantiles are a baseline that early beats among them do not move, as they do a mean."""
+_P_RATE = 1.0 / 16.0
+"""Share by which a beat moves the mean likeness of the P waves."""
 _CLIP = 8.0
 """In template sizes; an artefact is not worth more."""
 _SMALLEST = 0.05
@@ -74,6 +78,14 @@ FEATURES = (
     "age",
     "search_back",
     "quality",
+    "rr_median",
+    "rr_upper",
+    "previous_median",
+    "before_previous_median",
+    "two_median",
+    "spread",
+    "p_template",
+    "p_steady",
 )
 """Names of the features, in their order; part of a checkpoint's metadata, so that a mismatch is refused."""
 
@@ -85,6 +97,8 @@ STATE = np.dtype(
         ("rrs", "i8"),  # RR intervals seen
         ("mean", "f8", (3,)),  # over _HORIZONS, s
         ("change", "f8", (2,)),  # mean |difference| of successive RR intervals over the first two horizons, s
+        ("recent", "f8", (RECENT,)),  # ring of RR intervals, s
+        ("p_steady", "f8"),  # mean likeness of the P waves of beats of the dominant shape
         ("weight", "f8", (TEMPLATES,)),  # 0: unused
         ("beats", "f8", (TEMPLATES,)),
         ("template", "f8", (TEMPLATES, LENGTH)),
@@ -210,6 +224,18 @@ def step(
             f[7] = min(s.change[0] / s.mean[0], 1.5)
             f[8] = min(s.change[1] / s.mean[1], 1.5)
         f[18] = 1.0
+        known_rrs = min(s.rrs, RECENT)
+        if known_rrs >= 3:
+            ordered = np.sort(s.recent[:known_rrs])
+            median = ordered[known_rrs // 2]
+            f[22] = log_ratio(rr, median)
+            f[23] = log_ratio(rr, ordered[(3 * known_rrs) // 4])
+            if s.rr[0] > 0.0:
+                f[24] = log_ratio(s.rr[0], median)
+                f[26] = log_ratio(0.5 * (rr + s.rr[0]), median)
+            if s.rr[1] > 0.0:
+                f[25] = log_ratio(s.rr[1], median)
+            f[27] = log_ratio(ordered[(4 * known_rrs) // 5], ordered[known_rrs // 5])
     f[9] = alike
     f[10] = log_ratio(max(own, 0.01), scale)
     f[11] = max(best_likeness, 0.0)
@@ -226,6 +252,10 @@ def step(
             d = beat[n] - s.template[dominant, n + shift]
             difference += d * d
         f[16] = min(np.sqrt(difference / (_P[1] - _P[0])) / scale, 2.0)
+        f[28] = min(size(s.template[dominant], _P[0], _P[1]) / scale, 2.0)
+        f[29] = s.p_steady
+        if alike >= _ALIKE:
+            s.p_steady += _P_RATE * (f[15] - s.p_steady)
     f[17] = min(size(beat, _P[0], _P[1]) / scale, 2.0)
     f[19] = min(np.log(1.0 + s.count) / 8.0, 1.0)
     f[20] = 1.0 if search_back else 0.0
@@ -233,6 +263,7 @@ def step(
 
     # From here on the beat is past.
     if rr > 0.0:
+        s.recent[s.rrs % RECENT] = rr
         s.rrs += 1
         for h in range(3):
             rate = max(1.0 / s.rrs, 1.0 / _HORIZONS[h])

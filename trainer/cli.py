@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--protocol", choices=sorted(PROTOCOLS), default="between-patients")
     fit.add_argument("--final", action="store_true", help="learn from the validation patients too; choose nothing")
     fit.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights.safetensors and log.csv go there")
-    fit.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the recipe: epochs=20")
+    fit.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the recipe: steps=200")
     fit.add_argument("--threads", type=int, default=2, help="of torch")
     evaluate = commands.add_parser(
         "evaluate",
@@ -99,13 +99,13 @@ def _fit(given: argparse.Namespace, settings: config.Settings) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[said]}"))
     console = Console()
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("epochs", total=recipe.epochs, said="")
+        task = progress.add_task("steps", total=recipe.steps, said="preparing the sequences")
 
-        def tell(epoch: int, figures: dict[str, float]) -> None:
-            words = "  ".join(f"{name} {value:.3f}" for name, value in figures.items() if name != "epoch")
-            progress.update(task, completed=epoch, said=words)
+        def tell(step: int, figures: dict[str, float]) -> None:
+            words = "  ".join(f"{name} {value:.3f}" for name, value in figures.items() if name != "step")
+            progress.update(task, completed=step, said=words)
             if not console.is_terminal:
-                print(f"epoch {epoch}: {words}", flush=True)
+                print(f"step {step}: {words}", flush=True)
 
         path = fit(protocol.final() if given.final else protocol, recipe, settings, given.out, tell)
     print(path)

@@ -1,10 +1,21 @@
-"""Which patients train, validate and test.
+"""What trains, validates and tests: patients apart, or the beats of all patients apart.
 
 DS1 and DS2 are de Chazal's parting of MIT-BIH (2004, 10.1109/TBME.2004.827359); the paced records are in neither.
 Checkpoints and thresholds are chosen on patients held out from DS1; DS2 is looked at once, at the end.
+
+``within-patients`` is the easy question that much of the literature asks: the beats of all records are parted at
+random, so that every patient is on both sides. Every beat is seen in its order; the loss counts training beats only,
+the score test beats only.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from trainer.dataset import UNKNOWN, Recording
+
+Mask = npt.NDArray[np.bool_]
 
 DS1 = (
     "101", "106", "108", "109", "112", "114", "115", "116", "118", "119", "122",
@@ -18,6 +29,24 @@ PACED = ("102", "104", "107", "217")
 MITDB = tuple(sorted(DS1 + DS2 + PACED))
 
 
+SVDB = tuple(f"svdb/{n}" for n in (*range(800, 813), *range(820, 830), *range(840, 895)) if n % 2 == 0)
+"""The even half of svdb; the odd half is kept aside."""
+
+
+@dataclass(frozen=True)
+class BeatSplit:
+    """A random parting of the beats of every record."""
+
+    test: float = 0.22
+    """Share of all beats."""
+    seed: int = 42
+
+    def tests(self, record: str, beats: int) -> Mask:
+        """[beats]: which reference beats of a record test."""
+        digits = [int(c) for c in record if c.isdigit()]
+        return np.random.default_rng([self.seed, *digits]).random(beats) < self.test
+
+
 @dataclass(frozen=True)
 class Protocol:
     """Records by their use, as ``database/record``."""
@@ -27,10 +56,31 @@ class Protocol:
     validate: tuple[str, ...]
     """Patients to choose by; a final training, its recipe chosen, learns from them too."""
     test: tuple[str, ...]
+    composed: bool = True
+    """Learn from rhythms composed of the training patients' beats too."""
+    strips: bool = True
+    """Learn from challenge2017's strips, which have no beat annotations, too."""
+    beats: BeatSplit | None = None
+    """Where beats, not patients, are parted."""
 
     def final(self) -> "Protocol":
-        """The same with nothing held out but the test patients."""
-        return Protocol(f"{self.name}, final", tuple(sorted(self.train + self.validate)), (), self.test)
+        """The same with nothing held out but what tests."""
+        return replace(
+            self, name=f"{self.name}, final", train=tuple(sorted({*self.train, *self.validate})), validate=()
+        )
+
+    def shown(self, recording: Recording) -> Recording:
+        """The recording with the labels that may be learnt from; the others are UNKNOWN."""
+        if self.beats is None:
+            return recording
+        hidden = self.beats.tests(recording.record, len(recording.labels))
+        return replace(recording, labels=np.where(hidden, UNKNOWN, recording.labels))
+
+    def tested(self, record: str, beats: int) -> Mask:
+        """[beats]: which reference beats of a record the score counts."""
+        if self.beats is None:
+            return np.ones(beats, dtype=np.bool_)
+        return self.beats.tests(record, beats)
 
 
 def _mitdb(records: tuple[str, ...]) -> tuple[str, ...]:
@@ -41,11 +91,23 @@ def _mitdb(records: tuple[str, ...]) -> tuple[str, ...]:
 # (209), one with V runs and S (223), one noisy and paroxysmal (108), one quiet (124).
 _HELD_OUT = ("108", "124", "203", "209", "223")
 
+_BETWEEN = Protocol(
+    "between-patients",
+    train=_mitdb(tuple(r for r in DS1 if r not in _HELD_OUT)),
+    validate=_mitdb(_HELD_OUT),
+    test=_mitdb(DS2),
+)
+
 PROTOCOLS = {
-    "between-patients": Protocol(
-        "between-patients",
-        train=_mitdb(tuple(r for r in DS1 if r not in _HELD_OUT)),
-        validate=_mitdb(_HELD_OUT),
-        test=_mitdb(DS2),
-    ),
+    protocol.name: protocol
+    for protocol in (
+        _BETWEEN,
+        replace(_BETWEEN, name="between-patients+svdb", train=(*_BETWEEN.train, *SVDB)),
+        # Two halves of svdb's even half by turns, with MIT-BIH's training patients.
+        replace(_BETWEEN, name="svdb-a", train=(*_mitdb(DS1), *SVDB[0::2]), validate=(), test=SVDB[1::2]),
+        replace(_BETWEEN, name="svdb-b", train=(*_mitdb(DS1), *SVDB[1::2]), validate=(), test=SVDB[0::2]),
+        Protocol("within-patients", _mitdb(MITDB), (), _mitdb(MITDB), composed=False, strips=False, beats=BeatSplit()),
+        # What ships: nothing is left to test on.
+        Protocol("everything", train=(*_mitdb(MITDB), *SVDB), validate=(), test=()),
+    )
 }

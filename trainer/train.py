@@ -1,15 +1,13 @@
 """Fits the network: truncated backpropagation through time over patients' whole sequences of beats.
 
-Every epoch each recording is prepared anew from an augmented signal, in a second process that works ahead; the state
-of the GRU is carried along a patient from chunk to chunk, gradients are cut at the chunks' borders. The weights kept
-are a running mean over the steps (Polyak averaging), which is steadier than any single step's.
+A batch is so many patients side by side, each somewhere in its sequence. The state of the GRU is carried along a
+patient from step to step, gradients are cut at the steps' borders; a patient that has ended makes room for another. The
+weights kept are a running mean over the steps (Polyak averaging), which is steadier than any single step's.
 """
 
-import concurrent.futures
 import csv
 import hashlib
 import json
-import multiprocessing
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +23,8 @@ from monitor.config import Settings
 from monitor.events import CLASSES
 from monitor.network import HIDDEN, Network
 from replay import physionet
-from trainer.dataset import UNKNOWN, Recording, Sequence, augmented, draw, prepare, read, read_noise
+from trainer.dataset import UNKNOWN, Recording, Sequence, prepare, read
+from trainer.pool import Prepared, orders, prepared
 from trainer.protocols import Protocol
 
 
@@ -33,59 +32,102 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a training depends on besides the data; stored with the weights."""
 
     seed: int = 0
-    epochs: int = 40
-    chunk: int = 64
+    steps: int = 350
+    """Of the optimizer. More fit the training patients better and others worse (LOG.md)."""
+    chunk: int = 96
     """Beats through which gradients reach back."""
-    batch: int = 22
+    batch: int = 32
     """Patients side by side."""
-    rate: float = 2e-3
-    """Largest learning rate of AdamW; warmed up over the first epoch, then a cosine to zero."""
+    rate: float = 3e-3
+    """Largest learning rate of AdamW; warmed up over 40 steps, then a cosine to zero."""
     decay: float = 1e-2
     dropout: float = 0.2
     temper: float = 0.25
     """Exponent on the inverse class frequency in the loss: full weights (1) hurt (LOG.md)."""
-    smoothing: float = 0.02
-    averaging: float = 0.995
+    smoothing: float = 0.05
+    averaging: float = 0.99
     """Share of the running mean that is kept at each step."""
+    copies: int = 4
+    """Versions of each lead of each recording, the first as recorded."""
+    composed_copies: int = 4
+    """Composed rhythms of each lead of each recording."""
+    composed: float = 0.4
+    """Share of the sequences that are composed, of those that are not strips."""
+    strips: float = 0.3
+    """Share that are strips."""
+    second_lead: float = 0.5
+    reports: int = 4
+    """Times that the validation patients are looked at."""
 
 
-_worker: dict[str, Any] = {}
+class Feed:
+    """Draws sequences without end: every patient as often as any other, whatever they hold."""
+
+    def __init__(self, sequences: list[Prepared], recipe: Recipe, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._recipe = recipe
+        self._by: dict[tuple[str, str, int], list[Prepared]] = {}
+        for one in sequences:
+            self._by.setdefault((one.order.kind, one.order.record, one.order.lead), []).append(one)
+        self._strips = {
+            kind: [one for one in sequences if one.order.kind == kind] for kind in ("normal", "fibrillation")
+        }
+        self._records = {
+            kind: sorted({record for k, record, _ in self._by if k == kind}) for kind in ("recorded", "composed")
+        }
+        self._bag: list[str] = []
+
+    def next(self) -> Prepared:
+        rng, recipe = self._rng, self._recipe
+        if self._strips["normal"] and rng.random() < recipe.strips:
+            chosen = self._strips["fibrillation" if rng.random() < 0.5 else "normal"]
+            return chosen[int(rng.integers(len(chosen)))]
+        lead = int(rng.random() < recipe.second_lead)
+        if self._records["composed"] and rng.random() < recipe.composed:
+            records = self._records["composed"]
+            there = self._by.get(("composed", records[int(rng.integers(len(records)))], lead))
+            if there:
+                return there[int(rng.integers(len(there)))]
+        if not self._bag:
+            self._bag = [str(record) for record in rng.permutation(self._records["recorded"])]
+        there = self._by["recorded", self._bag.pop(), lead]
+        return there[int(rng.integers(len(there)))]
 
 
-def _start_worker(records: tuple[str, ...], settings: Settings) -> None:
-    _worker["settings"] = settings
-    _worker["recordings"] = [[read(record, lead, settings) for lead in (0, 1)] for record in records]
-    _worker["noises"] = read_noise(settings)
-
-
-def _draw_epoch(seed: int, epoch: int) -> list[Sequence]:
-    rng = np.random.default_rng((seed, epoch))
-    out = []
-    for leads in _worker["recordings"]:
-        recording: Recording = leads[0 if rng.random() < 0.65 else 1]
-        out.append(prepare(augmented(recording, draw(rng), _worker["noises"]), _worker["settings"]))
-    return out
-
-
-def chunks(sequences: list[Sequence], recipe: Recipe, rng: np.random.Generator) -> Iterator[tuple[Tensor, ...]]:
-    """Batches of patients, cut along time: (x [T, B, …], f, labels [T, B], begins) with UNKNOWN where a patient's
-    beats have ended; ``begins`` is True where the state starts from zero."""
-    order = rng.permutation(len(sequences))
-    for at in range(0, len(order), recipe.batch):
-        group = [sequences[i] for i in order[at : at + recipe.batch]]
-        # A patient may be met at any time: start a random stretch in.
-        starts = [int(rng.integers(0, max(len(s.labels) // 4, 1))) for s in group]
-        longest = max(len(s.labels) - start for s, start in zip(group, starts, strict=True))
-        for begin in range(0, longest, recipe.chunk):
-            T = min(recipe.chunk, longest - begin)
-            x = np.zeros((T, len(group), *group[0].x.shape[1:]), dtype=np.float32)
-            f = np.zeros((T, len(group), group[0].f.shape[1]), dtype=np.float32)
-            labels = np.full((T, len(group)), UNKNOWN, dtype=np.int64)
-            for b, (s, start) in enumerate(zip(group, starts, strict=True)):
-                piece = slice(start + begin, start + begin + T)
-                n = len(s.labels[piece])
-                x[:n, b], f[:n, b], labels[:n, b] = s.x[piece], s.f[piece], s.labels[piece]
-            yield torch.from_numpy(x), torch.from_numpy(f), torch.from_numpy(labels), torch.tensor(begin == 0)
+def batches(feed: Feed, recipe: Recipe, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Without end: x [T, B, …], f, labels [T, B] with UNKNOWN where a patient's beats have ended, and [B, 1] 0 where a
+    new patient begins, 1 elsewhere."""
+    T, B = recipe.chunk, recipe.batch
+    slots: list[tuple[Prepared, int] | None] = [None] * B
+    first = True
+    while True:
+        xs, fs, labels, same = [], [], [], torch.ones(B, 1)
+        for b in range(B):
+            slot = slots[b]
+            if slot is None or slot[1] >= len(slot[0].labels):
+                one = feed.next()
+                n = len(one.labels)
+                # A patient may be met at any time; at the beginning not all should be met at theirs.
+                reach = 0 if n < 2 * T else (3 * n // 4 if first else n // 3)
+                slot = (one, int(rng.integers(0, reach + 1)))
+                same[b] = 0.0
+            one, at = slot
+            n = min(T, len(one.labels) - at)
+            x = np.zeros((T, *one.x.shape[1:]), np.float16)
+            f = np.zeros((T, one.f.shape[1]), np.float32)
+            y = np.full(T, UNKNOWN, np.int64)
+            x[:n], f[:n], y[:n] = one.x[at : at + n], one.f[at : at + n], one.labels[at : at + n]
+            xs.append(x)
+            fs.append(f)
+            labels.append(y)
+            slots[b] = (one, at + T)
+        first = False
+        yield (
+            torch.from_numpy(np.stack(xs, 1)).float(),
+            torch.from_numpy(np.stack(fs, 1)),
+            torch.from_numpy(np.stack(labels, 1)),
+            same,
+        )
 
 
 def run_over(network: Network, x: Tensor, f: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,7 +142,7 @@ def class_weights(recordings: list[Recording], temper: float) -> Tensor:
     """Tempered inverse frequencies, mean 1 over the beats."""
     counts = np.zeros(len(CLASSES))
     for recording in recordings:
-        counts += np.bincount(recording.labels, minlength=len(CLASSES))
+        counts += np.bincount(recording.labels[recording.labels != UNKNOWN], minlength=len(CLASSES))
     weights = (counts.sum() / np.maximum(counts, 50.0)) ** temper
     return torch.tensor(weights / (weights * counts).sum() * counts.sum(), dtype=torch.float32)
 
@@ -141,58 +183,54 @@ def fit(
     settings: Settings,
     out: Path,
     tell: Callable[[int, dict[str, float]], None],
+    processes: int = 2,
 ) -> Path:
     """Trains, writes ``out``/weights.safetensors and ``out``/log.csv, and returns the weights' path.
 
-    ``tell(epoch, figures)`` is called after every epoch. Deterministic by ``recipe.seed`` on one machine.
+    ``tell(step, figures)`` is called ``recipe.reports`` times. Deterministic by ``recipe.seed`` on one machine.
     """
     torch.manual_seed(recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(recipe.seed)
+    wanted = orders(protocol, recipe.seed, recipe.copies, recipe.composed_copies, settings)
+    sequences = prepared(wanted, protocol, settings, processes)
     held_out = [prepare(read(record, 0, settings), settings) for record in protocol.validate]
-    network = Network(recipe.dropout)
-    kept = Network(recipe.dropout)
+    weights = class_weights([protocol.shown(read(record, 0, settings)) for record in protocol.train], recipe.temper)
+    network, kept = Network(recipe.dropout), Network(recipe.dropout)
     kept.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
-    weights = class_weights([read(record, 0, settings) for record in protocol.train], recipe.temper)
+    hidden = torch.zeros(recipe.batch, HIDDEN)
     figures: list[dict[str, float]] = []
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, context, _start_worker, (protocol.train, settings)) as pool:
-        ahead = [pool.submit(_draw_epoch, recipe.seed, epoch) for epoch in range(min(2, recipe.epochs))]
-        for epoch in range(recipe.epochs):
-            sequences = ahead.pop(0).result()
-            if epoch + 2 < recipe.epochs:
-                ahead.append(pool.submit(_draw_epoch, recipe.seed, epoch + 2))
-            total, count = 0.0, 0
-            hidden = torch.zeros(0, HIDDEN)
-            for step, (x, f, labels, begins) in enumerate(chunks(sequences, recipe, rng)):
-                progress = epoch + step / 40.0
-                scale = progress if progress < 1 else 0.5 * (1 + np.cos(np.pi * min(progress / recipe.epochs, 1.0)))
-                for group in optimizer.param_groups:
-                    group["lr"] = recipe.rate * scale
-                hidden = torch.zeros(x.shape[1], HIDDEN) if bool(begins) else hidden.detach()
-                logits, hidden = run_over(network, x, f, hidden)
-                loss = nn.functional.cross_entropy(
-                    logits.flatten(0, 1),
-                    labels.flatten(),
-                    weight=weights,
-                    ignore_index=UNKNOWN,
-                    label_smoothing=recipe.smoothing,
-                )
-                if not bool(torch.isfinite(loss)):
-                    continue  # every patient of the batch has ended
-                optimizer.zero_grad()
-                torch.autograd.backward(loss)
-                nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-                optimizer.step()
-                average(kept, network, recipe.averaging)
-                total += float(loss.detach())
-                count += 1
-            row = {"epoch": float(epoch + 1), "train_loss": total / max(count, 1)}
+    total, count = 0.0, 0
+    every = max(recipe.steps // recipe.reports, 1)
+    for step, (x, f, labels, same) in enumerate(batches(Feed(sequences, recipe, rng), recipe, rng)):
+        if step == recipe.steps:
+            break
+        scale = min(1.0, step / 40.0) * 0.5 * (1.0 + np.cos(np.pi * step / recipe.steps))
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate * scale
+        logits, hidden = run_over(network, x, f, hidden.detach() * same)
+        loss = nn.functional.cross_entropy(
+            logits.flatten(0, 1),
+            labels.flatten(),
+            weight=weights,
+            ignore_index=UNKNOWN,
+            label_smoothing=recipe.smoothing,
+        )
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        # The mean begins short: what it began with is nothing worth keeping.
+        average(kept, network, min(recipe.averaging, (step + 1) / (step + 10)))
+        total, count = total + float(loss.detach()), count + 1
+        if (step + 1) % every == 0:
+            row = {"step": float(step + 1), "train_loss": total / count}
             if held_out:
                 row |= validate(kept, held_out)
             figures.append(row)
-            tell(epoch + 1, row)
+            tell(step + 1, row)
+            total, count = 0.0, 0
     path = out / "weights.safetensors"
     save(path, kept, origin(protocol, recipe, settings, figures[-1]))
     with (out / "log.csv").open("w", newline="") as file:
@@ -218,5 +256,5 @@ def origin(protocol: Protocol, recipe: Recipe, settings: Settings, figures: dict
         "recipe": json.loads(msgspec.json.encode(recipe)),
         "data_sha256": hashes,
         "commit": commit or "unknown",
-        "last_epoch": figures,
+        "last_report": figures,
     }

@@ -100,3 +100,38 @@ def test_unusable_signal_teaches_nothing(found):
     beats.step(state, found[3].window, 100, True, False, 2, x[0], f[0])
     assert state["weight"].sum() == 0
     assert state["count"] == 1
+
+
+def test_early_beats_do_not_move_the_median_baseline():
+    """Every third beat comes early: against the median of the last sixteen the others are on time."""
+    early, normal = beats.FEATURES.index("rr_median"), beats.FEATURES.index("rr_upper")
+    state = np.zeros(1, beats.STATE)
+    shape = np.sin(np.arange(beats.WINDOW) / 9).astype(np.float32)
+    x, f = beats.empty(60)
+    at = 0
+    for k in range(60):
+        at += 180 if k % 3 == 2 else 300
+        beats.step(state[0], shape, at, k == 0, False, 0, x[k], f[k])
+    last = f[48:]
+    regular = [k for k in range(12) if (48 + k) % 3 != 2]
+    np.testing.assert_allclose(last[regular, early], 0.0, atol=1e-6)
+    np.testing.assert_allclose(last[2::3, normal], np.log(180 / 300), rtol=1e-5)
+
+
+def test_a_p_wave_that_is_always_there_is_told_from_none():
+    """A bump where the P wave lies raises both measures; noise in its place neither."""
+    steady, size = beats.FEATURES.index("p_steady"), beats.FEATURES.index("p_template")
+    t = (np.arange(beats.WINDOW) - beats.BEFORE) / FS
+    qrs = np.exp(-(t**2) / (2 * 0.012**2))
+    p_wave = 0.15 * np.exp(-((t + 0.16) ** 2) / (2 * 0.02**2))
+    seen = {}
+    for name, has_p in (("p", True), ("none", False)):
+        rng = np.random.default_rng(0)
+        state = np.zeros(1, beats.STATE)
+        x, f = beats.empty(60)
+        for k in range(60):
+            window = qrs + (p_wave if has_p else 0.0) + rng.normal(0, 0.02, len(t))
+            beats.step(state[0], window.astype(np.float32), 300 * k, k == 0, False, 0, x[k], f[k])
+        seen[name] = f[-1]
+    assert seen["p"][steady] > 0.9 > 0.5 > seen["none"][steady]
+    assert seen["p"][size] > 2 * seen["none"][size]

@@ -1,0 +1,153 @@
+"""Training: what is learnt from, in which order, and that the same seed gives the same weights."""
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from monitor.checkpoint import load
+from monitor.events import CLASSES
+from trainer import train
+from trainer.cli import main
+from trainer.dataset import UNKNOWN, read
+from trainer.pool import Order, Prepared, orders, prepared
+from trainer.protocols import DS1, DS2, MITDB, PACED, PROTOCOLS, SVDB, BeatSplit, Protocol
+
+SMALL = train.Recipe(steps=4, chunk=16, batch=3, copies=1, composed_copies=1, strips=0.0, reports=2)
+TWO = Protocol("two", ("mitdb/100", "mitdb/119"), ("mitdb/101",), ("mitdb/103",), strips=False)
+
+
+# --- protocols --------------------------------------------------------------------------------------------------
+
+
+def test_the_patients_that_test_are_never_learnt_from():
+    for protocol in PROTOCOLS.values():
+        if protocol.beats is None:
+            assert not set(protocol.train) & (set(protocol.test) | set(protocol.validate)), protocol.name
+            assert not set(protocol.final().train) & set(protocol.test), protocol.name
+
+
+def test_ds1_ds2_and_the_paced_are_all_of_mitdb_each_once():
+    assert len(DS1) == len(DS2) == 22
+    assert sorted(DS1 + DS2 + PACED) == sorted(set(MITDB))
+    assert len(MITDB) == 48
+
+
+def test_the_odd_half_of_svdb_is_nowhere():
+    used = {record for p in PROTOCOLS.values() for record in (*p.train, *p.validate, *p.test)}
+    assert not [record for record in used if record.startswith("svdb") and int(record[5:]) % 2]
+    assert len(SVDB) == 40
+    assert set(PROTOCOLS["svdb-a"].test) | set(PROTOCOLS["svdb-b"].test) == set(SVDB)
+
+
+def test_beats_that_test_are_hidden_from_the_training(settings, data_dir):
+    protocol = PROTOCOLS["within-patients"]
+    recording = read("mitdb/100", 0, settings)
+    shown, tested = protocol.shown(recording), protocol.tested("mitdb/100", len(recording.labels))
+    np.testing.assert_array_equal(shown.labels == UNKNOWN, tested)
+    assert tested.mean() == pytest.approx(0.22, abs=0.03)
+    np.testing.assert_array_equal(BeatSplit().tests("mitdb/100", 50), BeatSplit().tests("mitdb/100", 50))
+    assert not np.array_equal(BeatSplit().tests("mitdb/100", 50), BeatSplit().tests("mitdb/101", 50))
+
+
+# --- what is prepared -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sequences(settings, data_dir):
+    wanted = orders(TWO, 0, 2, 1, settings)
+    return prepared(wanted, TWO, settings, 2)
+
+
+def test_both_leads_each_copy_and_the_composed(sequences):
+    kinds = [(one.order.kind, one.order.record, one.order.lead, one.order.copy) for one in sequences]
+    assert len(kinds) == len(set(kinds)) == 2 * 2 * 3
+    first = next(one for one in sequences if one.order == Order("recorded", "mitdb/100", 0, 0, 0))
+    counts = np.bincount(first.labels[first.labels >= 0], minlength=5)
+    assert counts[CLASSES.index("N")] == pytest.approx(2239, abs=3)
+    assert counts[CLASSES.index("S")] == pytest.approx(33, abs=1)
+
+
+def test_copies_differ_and_are_the_same_twice(sequences, settings):
+    plain, changed = (
+        next(one for one in sequences if one.order == Order("recorded", "mitdb/119", 0, copy, 0)) for copy in (0, 1)
+    )
+    assert plain.x.shape != changed.x.shape or not np.array_equal(plain.x, changed.x)
+    again = prepared([changed.order], TWO, settings, 1)[0]
+    np.testing.assert_array_equal(again.x, changed.x)
+    np.testing.assert_array_equal(again.labels, changed.labels)
+
+
+def test_a_strip_claims_normal_beats_and_nothing_else(settings, data_dir):
+    protocol = replace(TWO, strips=True)
+    wanted = [order for order in orders(protocol, 0, 1, 1, settings) if order.kind in ("normal", "fibrillation")]
+    assert {order.kind for order in wanted} == {"normal", "fibrillation"}
+    some = prepared(wanted[:4], protocol, settings, 1)
+    assert some
+    for one in some:
+        assert set(np.unique(one.labels)) <= {UNKNOWN, CLASSES.index("N")}
+        assert one.labels[0] == UNKNOWN
+
+
+# --- batches ----------------------------------------------------------------------------------------------------
+
+
+def fake(record, beats, kind="recorded"):
+    values = np.arange(beats)
+    return Prepared(
+        Order(kind, record, 0, 0, 0),
+        np.broadcast_to(values[:, None, None], (beats, 2, 3)).astype(np.float16),
+        np.broadcast_to(values[:, None], (beats, 2)).astype(np.float32),
+        (values % 5).astype(np.int8),
+    )
+
+
+def test_a_patient_goes_on_where_the_last_batch_ended():
+    recipe = msgspec.structs.replace(SMALL, chunk=8, batch=2, second_lead=0.0, composed=0.0)
+    rng = np.random.default_rng(0)
+    feed = train.Feed([fake("a", 60), fake("b", 45)], recipe, rng)
+    source = train.batches(feed, recipe, rng)
+    last = None
+    begun = 0
+    for _ in range(40):
+        x, f, labels, same = next(source)
+        assert x.shape == (8, 2, 2, 3)
+        for b in range(2):
+            known = labels[:, b] != UNKNOWN
+            np.testing.assert_array_equal(f[known, b, 0] % 5, labels[known, b])
+            if last is not None and same[b] == 1:
+                assert f[0, b, 0] == last[b] + 1
+            begun += int(same[b] == 0)
+        last = f[-1, :, 0].clone()
+    assert begun > 4
+
+
+def test_every_patient_is_fed_as_often_however_long(sequences):
+    recipe = msgspec.structs.replace(SMALL, second_lead=0.5, composed=0.0)
+    feed = train.Feed(sequences, recipe, np.random.default_rng(0))
+    drawn = [feed.next().order.record for _ in range(200)]
+    assert drawn.count("mitdb/100") == drawn.count("mitdb/119") == 100
+
+
+# --- the fit ----------------------------------------------------------------------------------------------------
+
+
+def test_a_fit_is_the_same_twice_and_writes_what_it_says(settings, data_dir, tmp_path):
+    told = []
+    one = train.fit(TWO, SMALL, settings, tmp_path / "a", lambda step, row: told.append((step, row)))
+    two = train.fit(TWO, SMALL, settings, tmp_path / "b", lambda step, row: None)
+    (first, origin), (second, _) = load(one), load(two)
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert [step for step, _ in told] == [2, 4]
+    assert {"train_loss", "loss", "N", "S", "V"} <= set(told[0][1])
+    assert origin["protocol"] == "two"
+    assert origin["recipe"]["steps"] == 4
+    assert len((tmp_path / "a" / "log.csv").read_text().splitlines()) == 3
+
+
+def test_a_wrong_recipe_is_one_line(capsys, tmp_path):
+    assert main(["fit", "--out", str(tmp_path), "--set", "epochs=3"]) == 1
+    assert "the recipe has seed, steps" in capsys.readouterr().err

@@ -1,0 +1,128 @@
+"""The training's sequences, prepared once and held in memory: every recording several times over, each time changed.
+
+Three kinds: recordings with augmented signals; rhythms composed of a patient's own beats (``trainer.rhythms``); and
+short strips without beat annotations, whose rhythm alone is known, as negatives: in a strip called normal or atrial
+fibrillation a beat that looks like the others is N, and of the rest nothing is claimed.
+"""
+
+import concurrent.futures
+import csv
+import multiprocessing
+from collections.abc import Sequence as Several
+from typing import Any, Literal
+
+import numpy as np
+from msgspec import Struct
+
+from monitor.beats import FEATURES
+from monitor.config import Settings
+from monitor.events import CLASSES
+from replay import physionet
+from trainer.dataset import UNKNOWN, Recording, Sequence, augmented, draw, prepare, read, read_noise, read_signal
+from trainer.protocols import Protocol
+from trainer.rhythms import composed
+
+Kind = Literal["recorded", "composed", "normal", "fibrillation"]
+
+_COMPOSED_S = 1500.0
+"""Length of a composed rhythm: about as many beats as a recording has."""
+_LIKE = 0.9
+"""Correlation with the dominant shape from which a strip's beat is one of its usual ones."""
+_FEWEST = 15
+"""Beats; a strip with fewer has no usual ones."""
+_STRIPS = {"N": "normal", "A": "fibrillation"}
+"""Classes of challenge2017 that say what a beat is not."""
+
+
+class Order(Struct, frozen=True):
+    """One sequence to prepare; the same order gives the same sequence."""
+
+    kind: Kind
+    record: str
+    lead: int
+    copy: int
+    """0: as recorded."""
+    seed: int
+
+
+class Prepared(Struct, frozen=True):
+    order: Order
+    x: Any
+    """[beat, CHANNELS, LENGTH] float16: half the memory, and finer than any electrode."""
+    f: Any
+    """[beat, feature] float32"""
+    labels: Any
+    """[beat] int8"""
+
+
+def orders(protocol: Protocol, seed: int, copies: int, composed_copies: int, settings: Settings) -> list[Order]:
+    """All that a training prepares; both leads."""
+    out = []
+    for record in protocol.train:
+        for lead in (0, 1):
+            out += [Order("recorded", record, lead, copy, seed) for copy in range(copies)]
+            if protocol.composed:
+                out += [Order("composed", record, lead, copy, seed) for copy in range(1, composed_copies + 1)]
+    if protocol.strips:
+        for name, label in strips(settings):
+            if label in _STRIPS:
+                kind: Kind = "normal" if label == "N" else "fibrillation"
+                out += [Order(kind, name, 0, copy, seed) for copy in range(1 if label == "N" else 3)]
+    return out
+
+
+def strips(settings: Settings) -> list[tuple[str, str]]:
+    """(record, class) of challenge2017."""
+    table = physionet.locate("challenge2017/A00001", settings.data).parent / "REFERENCE.csv"
+    with table.open(newline="") as file:
+        return [(f"challenge2017/{name}", label) for name, label in csv.reader(file)]
+
+
+_worker: dict[str, Any] = {}
+
+
+def _start(protocol: Protocol, settings: Settings) -> None:
+    _worker.update(protocol=protocol, settings=settings, noises=read_noise(settings))
+
+
+def _prepare(order: Order) -> Prepared | None:
+    """The sequence of an order; None where the recording does not give one."""
+    settings: Settings = _worker["settings"]
+    protocol: Protocol = _worker["protocol"]
+    digits = [int(word) for word in "".join(c if c.isdigit() else " " for c in order.record).split()]
+    rng = np.random.default_rng(
+        [order.seed, order.copy, order.lead, ("recorded", "composed").count(order.kind), *digits]
+    )
+    recording: Recording | None
+    if order.kind in ("normal", "fibrillation"):
+        nothing = np.zeros(0, np.int64)
+        recording = Recording(order.record, 0, read_signal(order.record, 0, settings), nothing, nothing)
+    else:
+        recording = protocol.shown(read(order.record, order.lead, settings))
+    if order.kind == "composed":
+        recording = composed(recording, rng, _COMPOSED_S)
+    if recording is None:
+        return None
+    if order.copy > 0:
+        recording = augmented(recording, draw(rng), _worker["noises"])
+    sequence = prepare(recording, settings)
+    labels = sequence.labels
+    if order.kind in ("normal", "fibrillation"):
+        if len(labels) < _FEWEST:
+            return None
+        usual = sequence.f[:, FEATURES.index("likeness")] >= _LIKE
+        clear = sequence.f[:, FEATURES.index("quality")] < 1.0
+        labels = np.where(usual & clear, CLASSES.index("N"), UNKNOWN)
+        labels[0] = UNKNOWN
+    return Prepared(order, sequence.x.astype(np.float16), sequence.f, labels.astype(np.int8))
+
+
+def prepared(wanted: Several[Order], protocol: Protocol, settings: Settings, processes: int) -> list[Prepared]:
+    """The sequences of the orders, in their order."""
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(processes, context, _start, (protocol, settings)) as pool:
+        return [one for one in pool.map(_prepare, wanted, chunksize=8) if one is not None]
+
+
+def as_sequence(one: Prepared) -> Sequence:
+    return Sequence(one.order.record, one.order.lead, one.x.astype(np.float32), one.f, one.labels.astype(np.int64))
