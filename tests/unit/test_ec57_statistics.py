@@ -34,7 +34,7 @@ def of(confusions, name):
 
 
 def test_by_hand():
-    """The sums as bxb's source of truth, its report, has them: written out term by term."""
+    """The sums of EC57's tables, written out term by term."""
     q = {name: (int(above), int(below)) for name, (above, below) in beat_quotients(CONFUSION).items()}
     found, missed = int(CONFUSION[:5, :5].sum()), int(CONFUSION[:5, 5:].sum())
     assert q["qrs.sensitivity"] == (found, found + missed)
