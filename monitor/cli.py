@@ -24,6 +24,7 @@ _EXAMPLES = """examples:
   ecg-monitor alerts --json                               in another terminal: alerts, one JSON object a line
   ecg-monitor watch                                       a second dashboard on the running daemon
   ecg-monitor annotate mitdb/208 --out results            the same pipeline, offline
+  ecg-monitor score mitdb/208                             and how right it is, after EC57
 """
 
 
@@ -50,7 +51,8 @@ def seconds(text: str) -> float:
     return value
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(*, helping: bool = False) -> argparse.ArgumentParser:
+    """Of all commands. ``helping``: a person wants to read about them; those of other packages are then loaded."""
     version = importlib.metadata.version("ecg-monitor")
     top = argparse.ArgumentParser(
         prog="ecg-monitor",
@@ -168,8 +170,17 @@ def parser() -> argparse.ArgumentParser:
     playing(stage)
     device(stage)
     for entry in importlib.metadata.entry_points(group="ecg_monitor.commands"):
-        commands.add_parser(entry.name, help="(from another package)", add_help=False)
+        commands.add_parser(entry.name, help=_purpose(entry) if helping else "", add_help=False)
     return top  # fmt: skip
+
+
+def _purpose(entry: importlib.metadata.EntryPoint) -> str:
+    """The first line that another package's command says of itself."""
+    try:
+        words = (entry.load().__doc__ or "").strip().partition("\n")[0]
+    except (ImportError, AttributeError) as error:
+        return f"cannot be loaded: {error}"
+    return words[:1].lower() + words[1:].rstrip(".") or "(from another package)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -182,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words and words[0] in offered:
             other: Callable[[list[str]], int] = offered[words[0]].load()
             return other(words[1:])
-        given = parser().parse_args(words)
+        given = parser(helping=bool({"-h", "--help"} & set(words))).parse_args(words)
         return _dispatch(given)
     except UsageError as error:
         print(f"ecg-monitor: {error}", file=sys.stderr)

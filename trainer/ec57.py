@@ -1,19 +1,48 @@
-"""Beat-by-beat comparison of annotations after ANSI/AAMI EC57, as WFDB's ``bxb`` does it.
+"""Beat-by-beat comparison of annotations after ANSI/AAMI EC57, equal to WFDB's ``bxb -S``.
 
-What is built: one-to-one matching within 150 ms, exclusion of ventricular flutter/fibrillation, gross and per-record
-detection statistics, and the confusion of AAMI classes on the matched beats. Not yet built: the 5-minute learning
-period and shutdown, the VEB/SVEB rules for F and Q, run-by-run comparison.
+Laws: every reference beat of the test period is counted once, in the row of its class; every test beat that has no
+partner once, in the row O (or X, where the reference says that nothing could be read), unless the reference has
+ventricular flutter or fibrillation there; each annotation has one partner at most.
+
+Sources: ANSI/AAMI EC57:1998 as bxb(1) and "Evaluating ECG Analyzers" of the WFDB Applications Guide tell it, and what
+bxb 10.7.0 prints, on which tests/unit/ec57_cases.json stands. Deviations, each in what MIT-BIH's own references never
+contain:
+
+* ventricular flutter or fibrillation that nobody ended lasts to the end of the record every time (bxb knows this only
+  of the first such episode);
+* a flutter wave (``!``) outside of ``[`` … ``]`` is no beat (bxb lets it take a test beat, and counts that as extra);
+* of all shutdown and VF segments, not only of the latest two, is known what lies within them;
+* test annotations after the end of a record without a length are counted.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from monitor.events import CLASSES, BeatClass
+from trainer.annotations import CLASS_OF, SHUTDOWN_BITS, Annotations, Convention
+
 Ints = npt.NDArray[np.int64]
+Segment = tuple[int, int]
+"""First and last sample."""
 
 MATCH_WINDOW_S = 0.150
 """EC57 4.3.2: two annotations within 150 ms speak of the same beat."""
+
+LEARNING_S = 300.0
+"""The first five minutes of a record are the device's to learn from and are not scored (EC57)."""
+
+MISSED, UNREAD = len(CLASSES), len(CLASSES) + 1
+"""Indices of no beat: where the other side should have found one, and where it says that nothing could be read."""
+
+LABELS = (*(c.value for c in CLASSES), "O", "X")
+"""Rows (reference) and columns (test) of a confusion matrix, in bxb's own words."""
+
+_NEVER = 1 << 62
+"""The sample of what does not come: later than any."""
 
 
 @dataclass(frozen=True)
@@ -40,52 +69,172 @@ class Detection:
         return Detection(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
 
 
-def match(reference: Ints, test: Ints, window: float) -> list[tuple[int, int]]:
-    """Pairs (reference, test), -1 where one has no partner.
+@dataclass(frozen=True)
+class Side:
+    """What one annotator gives to a beat-by-beat comparison. Samples are the record's own."""
 
-    Both sorted, in samples; ``window`` in samples. The earlier of the two annotations at hand looks at the other: it
-    is its partner if it lies within the window and no later one of its own side is nearer; an annotation passed over
-    is a miss or an extra beat. This is bxb's rule, each annotation used once.
+    samples: Ints
+    """Beats, in time order, without those marked within VF."""
+    labels: list[BeatClass]
+    vf: list[Segment]
+    """Ventricular flutter or fibrillation."""
+    shutdown: list[Segment]
+    """Where nothing could be read."""
+
+
+@dataclass(frozen=True)
+class BeatByBeat:
+    """One record, compared."""
+
+    confusion: Ints
+    """[7, 7] counts, reference by test, both in the order of LABELS; [5:, 5:] is empty."""
+    rr_error_s2: float
+    """Sum of squared differences of RR intervals, s²."""
+    rr_errors: int
+    """How many there were."""
+    shutdown_s: float
+    """What the test annotator calls unreadable, in all, s."""
+
+    @property
+    def rr_error_ms(self) -> float | None:
+        """Root mean square, ms; None where no two intervals could be compared."""
+        return 1000.0 * math.sqrt(self.rr_error_s2 / self.rr_errors) if self.rr_errors else None
+
+
+def match(reference: Ints, test: Ints, window: float, start: int = 0) -> list[tuple[int, int]]:
+    """Pairs (reference, test) of indices in time order, -1 where one has no partner.
+
+    Both sorted, in samples, as are ``window`` and ``start``. The earlier of the two annotations at hand looks at the
+    other. They are partners if they lie within the window, unless the next one of the earlier's own side is at least
+    as near to the other, and not nearer still to the other's next; an annotation passed over is a miss or an extra
+    beat. This is bxb's rule, with its amendment of 2002.
+
+    ``start`` ends the learning period. What lies before is neither missed nor extra, but the last test annotation
+    before it may be the partner of the first reference annotation after it; and a test annotation within the window
+    after it is passed over uncounted where the next one is nearer to the first reference annotation.
     """
-    pairs: list[tuple[int, int]] = []
-    i = j = 0
+    ref, tst = [*reference.tolist(), _NEVER, _NEVER], [*test.tolist(), _NEVER, _NEVER]
     n, m = len(reference), len(test)
-    while i < n and j < m:
-        r, t = int(reference[i]), int(test[j])
-        if t <= r:
-            nearer = j + 1 < m and abs(int(test[j + 1]) - r) < r - t
-            if r - t <= window and not nearer:
-                pairs.append((i, j))
-                i += 1
-            else:
-                pairs.append((-1, j))
+    i, j = int(np.searchsorted(reference, start)), int(np.searchsorted(test, start))
+    pairs: list[tuple[int, int]] = []
+    if start > 0:
+        nearness = abs(ref[i] - tst[j])
+        if j > 0 and i < n and ref[i] - tst[j - 1] <= window and ref[i] - tst[j - 1] < nearness:
+            pairs.append((i, j - 1))
+            i += 1
+        elif j < m and tst[j] - start <= window and abs(ref[i] - tst[j + 1]) < nearness:
+            j += 1
+    while i < n or j < m:
+        r, t, next_r, next_t = ref[i], tst[j], ref[i + 1], tst[j + 1]
+        rival = abs(r - next_t) if t < r else abs(next_r - t)
+        apart = abs(r - t)
+        if apart <= window and (apart < rival or abs(next_r - next_t) < rival):
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif t < r:
+            pairs.append((-1, j))
             j += 1
         else:
-            nearer = i + 1 < n and abs(int(reference[i + 1]) - t) < t - r
-            if t - r <= window and not nearer:
-                pairs.append((i, j))
-                j += 1
-            else:
-                pairs.append((i, -1))
+            pairs.append((i, -1))
             i += 1
-    pairs.extend((k, -1) for k in range(i, n))
-    pairs.extend((-1, k) for k in range(j, m))
     return pairs
 
 
-def outside(samples: Ints, segments: list[tuple[int, int]]) -> npt.NDArray[np.bool_]:
-    """Which samples lie in none of the (first, last) segments: VF is excluded from both sides."""
+def outside(samples: Ints, segments: Sequence[Segment]) -> npt.NDArray[np.bool_]:
+    """Which samples lie in none of the (first, last) segments."""
     keep = np.ones(len(samples), dtype=np.bool_)
     for first, last in segments:
         keep &= ~((samples >= first) & (samples <= last))
     return keep
 
 
-def detection(reference: Ints, test: Ints, fs: float, vf: list[tuple[int, int]] | None = None) -> Detection:
-    """TP, FP and FN of one record; ``vf`` are segments in samples that count for neither side."""
-    segments = vf or []
-    pairs = match(reference[outside(reference, segments)], test[outside(test, segments)], window=MATCH_WINDOW_S * fs)
+def detection(reference: Ints, test: Ints, fs: float, vf: Sequence[Segment] = ()) -> Detection:
+    """TP, FP and FN of one whole record, whatever the classes; ``vf`` in samples, counts for neither side."""
+    inside = ~outside(test, vf)
+    pairs = match(reference[outside(reference, vf)], test, window=MATCH_WINDOW_S * fs)
     tp = sum(1 for i, j in pairs if i >= 0 and j >= 0)
-    fp = sum(1 for i, _ in pairs if i < 0)
+    fp = sum(1 for i, j in pairs if i < 0 and not inside[j])
     fn = sum(1 for _, j in pairs if j < 0)
     return Detection(tp, fp, fn)
+
+
+def side(annotations: Annotations, convention: Convention) -> Side:
+    """Beats, VF and shutdown out of one annotator's marks.
+
+    A shutdown begins with a NOISE mark with both SHUTDOWN_BITS and ends with the next NOISE mark without. Where
+    another mark comes first, it is AHA's way of one mark in the middle: it lasts from 150 ms after the beat (or VF)
+    before it to 150 ms before the mark after it.
+    """
+    window = _window(annotations.fs)
+    samples, labels, vf, shutdown = [], [], [], []
+    marks = iter(annotations.marks)
+    mark = next(marks, None)
+    while mark is not None:
+        following = next(marks, None)
+        if mark.symbol in CLASS_OF[convention]:
+            samples.append(mark.sample)
+            labels.append(CLASS_OF[convention][mark.symbol])
+        elif mark.symbol == "[":
+            while following is not None and following.symbol != "]":
+                following = next(marks, None)
+            vf.append((mark.sample, annotations.length if following is None else following.sample))
+        elif _is_shutdown(mark.symbol, mark.subtype):
+            if following is None:
+                shutdown.append((mark.sample, annotations.length))
+            elif following.symbol == "~" and not _is_shutdown(following.symbol, following.subtype):
+                shutdown.append((mark.sample, following.sample))
+            else:
+                before = max(samples[-1] if samples else 0, vf[-1][1] if vf else 0)
+                last = following.sample - window
+                shutdown.append((min(before + window, last), last))
+        mark = following
+    return Side(np.array(samples, dtype=np.int64), labels, vf, shutdown)
+
+
+def compare(reference: Annotations, test: Annotations, convention: Convention, from_s: float) -> BeatByBeat:
+    """Reference by test, beat by beat, after the learning period of ``from_s`` seconds.
+
+    The RR error is bxb's: at every pair, also of a beat with no beat, the intervals that end with the two annotations
+    at hand are compared, where both have one (no VF or shutdown begins within it).
+    """
+    fs = reference.fs
+    ref, tst = side(reference, convention), side(test, convention)
+    start, window = round(from_s * fs), _window(fs)
+    in_vf, unread = ~outside(tst.samples, ref.vf), ~outside(tst.samples, ref.shutdown)
+    off = ~outside(ref.samples, tst.shutdown)
+    ref_rr, test_rr = _rr(ref), _rr(tst)
+    confusion = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
+    errors = []
+    pairs = match(ref.samples, tst.samples, window, start)
+    at_hand_r = min((i for i, _ in pairs if i >= 0), default=len(ref_rr))
+    at_hand_t = min((j for _, j in pairs if j >= 0), default=len(test_rr))
+    for i, j in pairs:
+        if at_hand_r < len(ref_rr) and at_hand_t < len(test_rr) and ref_rr[at_hand_r] and test_rr[at_hand_t]:
+            errors.append((ref_rr[at_hand_r] - test_rr[at_hand_t]) / fs)
+        at_hand_r, at_hand_t = at_hand_r + (i >= 0), at_hand_t + (j >= 0)
+        if i < 0 and in_vf[j]:
+            continue
+        row = CLASSES.index(ref.labels[i]) if i >= 0 else UNREAD if unread[j] else MISSED
+        column = CLASSES.index(tst.labels[j]) if j >= 0 else UNREAD if off[i] else MISSED
+        confusion[row, column] += 1
+    shutdown_s = sum(last - first for first, last in tst.shutdown) / fs
+    return BeatByBeat(confusion, float(np.sum(np.square(errors))), len(errors), shutdown_s)
+
+
+def _window(fs: float) -> int:
+    # bxb counts in whole samples, and rounds to the nearest.
+    return int(MATCH_WINDOW_S * fs + 0.5)
+
+
+def _is_shutdown(symbol: str, subtype: int) -> bool:
+    return symbol == "~" and subtype & SHUTDOWN_BITS == SHUTDOWN_BITS
+
+
+def _rr(one: Side) -> list[int]:
+    """The interval that ends with each beat, samples; 0 where there is none."""
+    begins = np.sort(np.array([first for first, _ in (*one.vf, *one.shutdown)], dtype=np.int64))
+    out = [0] * min(1, len(one.samples))
+    for before, at in zip(one.samples[:-1].tolist(), one.samples[1:].tolist(), strict=True):
+        broken = np.searchsorted(begins, before) < np.searchsorted(begins, at)
+        out.append(0 if broken else at - before)
+    return out

@@ -5,19 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import wfdb
 
 from monitor.events import BeatClass
-
-# AAMI EC57 table; MIT codes as in WFDB's ecgcodes.h. The literature counts e and j as N, `bxb -L` as S.
-AAMI: dict[str, BeatClass] = {
-    **dict.fromkeys("NLRBej", BeatClass.N),
-    **dict.fromkeys("AaJSn", BeatClass.S),
-    **dict.fromkeys("VEr", BeatClass.V),
-    "F": BeatClass.F,
-    **dict.fromkeys("/fQ?", BeatClass.Q),
-}
-"""``n`` (supraventricular escape) and ``r`` (R-on-T) as EC57 places them."""
+from trainer.annotations import CLASS_OF, Convention, read
 
 
 @dataclass(frozen=True)
@@ -31,6 +21,7 @@ class Reference:
     symbols: list[str]
     """MIT codes of the beats."""
     labels: list[BeatClass]
+    """Their classes as the literature has them: what is learnt, and scored against what is published."""
     vf: list[tuple[int, int]]
     """Ventricular flutter or fibrillation, (first, last) sample."""
     rhythms: list[tuple[int, str]]
@@ -38,23 +29,27 @@ class Reference:
 
 
 def load_reference(path: Path, extension: str = "atr") -> Reference:
-    """Reads RECORD.atr beside the record ``path`` (given without extension)."""
-    header = wfdb.rdheader(str(path))
-    annotation = wfdb.rdann(str(path), extension)
+    """Reads RECORD.atr beside the record ``path`` (given without extension).
+
+    Raises:
+        UserError: one of the two is not there or cannot be read.
+    """
+    annotations = read(path, extension)
+    classes = CLASS_OF[Convention.LITERATURE]
     samples, symbols, vf, rhythms = [], [], [], []
     begun: int | None = None
-    for sample, symbol, note in zip(annotation.sample, annotation.symbol, annotation.aux_note, strict=True):
-        if symbol in AAMI:
-            samples.append(int(sample))
-            symbols.append(symbol)
-        elif symbol == "[":
-            begun = int(sample)
-        elif symbol == "]" and begun is not None:
-            vf.append((begun, int(sample)))
+    for mark in annotations.marks:
+        if mark.symbol in classes:
+            samples.append(mark.sample)
+            symbols.append(mark.symbol)
+        elif mark.symbol == "[":
+            begun = mark.sample
+        elif mark.symbol == "]" and begun is not None:
+            vf.append((begun, mark.sample))
             begun = None
-        elif symbol == "+" and note:
-            rhythms.append((int(sample), note.strip("\x00").lstrip("(")))
+        elif mark.symbol == "+" and mark.note:
+            rhythms.append((mark.sample, mark.note.lstrip("(")))
     if begun is not None:
-        vf.append((begun, int(header.sig_len)))
-    labels = [AAMI[s] for s in symbols]
-    return Reference(float(header.fs), np.array(samples, dtype=np.int64), symbols, labels, vf, rhythms)
+        vf.append((begun, annotations.length))
+    labels = [classes[symbol] for symbol in symbols]
+    return Reference(annotations.fs, np.array(samples, dtype=np.int64), symbols, labels, vf, rhythms)
