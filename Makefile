@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 READY_BENCH := $(VENV)/.ready-bench
+SEEDS := 0 1 2 3 4
 
 .PHONY: help demo test check format bench train clean
 
@@ -47,11 +48,13 @@ format: $(READY_DEV) ## lay the code out
 
 bench: $(READY_BENCH) ## accuracy and speed beside the peers (an hour)
 	$(BIN)/python -m bench.accuracy_rpeaks
-	$(BIN)/python -m bench.accuracy_beats
-	$(BIN)/python -m bench.latency
+	$(BIN)/python -m bench.rpeaks_speed
+	for seed in $(SEEDS); do $(BIN)/ecg-train fit --final --set seed=$$seed --out runs/ds1-$$seed || exit 1; done
+	$(BIN)/python -m bench.accuracy_beats $(foreach seed,$(SEEDS),runs/ds1-$(seed))
 
 train: $(READY) ## the weights that ship, anew (half an hour)
-	$(BIN)/ecg-train fit --final --out runs/final
+	$(BIN)/ecg-train qrs --out runs/qrs.safetensors
+	$(BIN)/ecg-train fit --protocol everything --set steps=700 --out runs/everything
 
 clean: ## what was made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache runs

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import numpy as np
 
 from monitor import config
 from monitor.errors import UserError
@@ -65,6 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
 
+
+_REBALANCED_N = 2000
+"""N beats of the rebalanced test of the project that this one grew from (1,989)."""
 
 _R = TypeVar("_R", bound=msgspec.Struct)
 
@@ -130,7 +134,7 @@ def _qrs(given: argparse.Namespace, settings: config.Settings) -> int:
 
 def _evaluate(given: argparse.Namespace, settings: config.Settings) -> int:
     from monitor.checkpoint import SHIPPED, load
-    from trainer.evaluate import Result, evaluate, scores, table
+    from trainer.evaluate import Counted, Result, drawn_down, evaluate, macro, scores, table, tested_beats
 
     network, origin = load(given.weights or SHIPPED)
     protocol = PROTOCOLS[given.protocol]
@@ -140,10 +144,20 @@ def _evaluate(given: argparse.Namespace, settings: config.Settings) -> int:
         v, s = (scores(result.confusion)[name] for name in "VS")
         print(f"{result.record}: V F1 {v[2]:.3f} of {v[3]}, S F1 {s[2]:.3f} of {s[3]}", file=sys.stderr, flush=True)
 
-    results = evaluate(records, network, settings, tell)
+    results: list[Result | Counted]
+    if protocol.beats is not None:
+        results = [tested_beats(protocol, network, settings, record) for record in records]
+    else:
+        results = list(evaluate(records, network, settings, tell))
     if given.json:
         print(json.dumps({r.record: r.confusion.tolist() for r in results}))
     else:
         print(f"weights: {origin['protocol']}, seed {origin['recipe']['seed']}; on {given.protocol}, {given.on}")
         print(table(results))
+        if protocol.beats is not None:
+            whole = np.sum([r.confusion for r in results], axis=0)
+            fewer = drawn_down(whole, _REBALANCED_N)
+            by_class = "  ".join(f"{name} {values[2]:.3f}" for name, values in scores(fewer).items())
+            print(f"\nmacro F1 {macro(whole):.3f}")
+            print(f"with N drawn down to {_REBALANCED_N}: {by_class}, macro {macro(fewer):.3f}")
     return 0

@@ -4,15 +4,19 @@ The same judging and counting as ``ecg-monitor score``; only the rules and the t
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from monitor.config import Settings
-from monitor.events import CLASSES
+from monitor.events import CLASSES, BeatClass
 from monitor.network import Network
-from trainer.ec57 import LABELS, Ints
+from trainer.annotations import CLASS_OF, Convention
+from trainer.ec57 import LABELS, MATCH_WINDOW_S, Ints, match
 from trainer.ec57_statistics import beat_quotients
-from trainer.scoring import LITERATURE, Score, judge, locate, reference_of, score, without
+from trainer.protocols import Protocol
+from trainer.references import load_reference
+from trainer.scoring import APART, LITERATURE, Score, judge, locate, reference_of, score
 
 Result = Score
 
@@ -53,11 +57,52 @@ def evaluate(
     return out
 
 
-def table(results: Sequence[Result]) -> str:
+@dataclass(frozen=True)
+class Counted:
+    """The beats of one record that test."""
+
+    record: str
+    confusion: Ints
+    """[7, 7], as :class:`Score` has it; nothing is counted as found where there is none, since such a detection
+    belongs to no part."""
+
+
+def tested_beats(protocol: Protocol, network: Network, settings: Settings, record: str) -> Counted:
+    """What the pipeline says of those beats of a record that ``protocol`` tests with; every beat is seen in order."""
+    where = locate(record, settings)
+    verdicts = judge(where, network, settings, reference_of(where, "atr"))
+    reference = load_reference(where.path)
+    mine = [mark for mark in verdicts.marks if mark.symbol in CLASS_OF[Convention.LITERATURE]]
+    peaks = np.array([mark.sample for mark in mine], dtype=np.int64)
+    tested = protocol.tested(record, len(reference.labels))
+    confusion = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
+    missed = len(CLASSES)
+    for i, j in match(reference.samples, peaks, MATCH_WINDOW_S * reference.fs):
+        if i >= 0 and tested[i]:
+            row = CLASSES.index(reference.labels[i])
+            column = CLASSES.index(CLASS_OF[Convention.LITERATURE][mine[j].symbol]) if j >= 0 else missed
+            confusion[row, column] += 1
+    return Counted(record, confusion)
+
+
+def drawn_down(confusion: Ints, normal: int) -> Ints:
+    """The confusion with its N row scaled to ``normal`` beats: what a test with fewer N beats of their kind gives."""
+    out = confusion.copy()
+    n = CLASSES.index(BeatClass.N)
+    out[n] = np.round(out[n] * (normal / out[n].sum())).astype(out.dtype)
+    return out
+
+
+def macro(confusion: Ints) -> float:
+    """Mean F1 over the classes."""
+    return float(np.mean([f1 for _, _, f1, _ in scores(confusion).values()]))
+
+
+def table(results: Sequence[Result | Counted]) -> str:
     """Gross scores by class, as plain text, with and without the one record that decides S."""
     lines = ["class        Se      +P      F1   beats   F1 without 232"]
     whole: Ints = np.sum([r.confusion for r in results], axis=0)
-    rest = without(results) or list(results)
+    rest = [r for r in results if r.record != APART] or list(results)
     others = scores(np.sum([r.confusion for r in rest], axis=0))
     for name, (se, pp, f1, support) in scores(whole).items():
         lines.append(f"{name:<8} {100 * se:6.2f}  {100 * pp:6.2f}  {f1:6.3f}  {support:6d}   {others[name][2]:6.3f}")
