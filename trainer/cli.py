@@ -1,4 +1,4 @@
-"""``ecg-train``: fit and evaluate the beat classifier, and fit the detector's candidate network."""
+"""``ecg-train``: fit, evaluate, draw and export the beat classifier, and fit the detector's candidate network."""
 
 import argparse
 import json
@@ -40,6 +40,14 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--on", choices=("validate", "test"), default="test")
     evaluate.add_argument("--weights", type=Path, metavar="FILE", help="(default: those that ship)")
     evaluate.add_argument("--json", action="store_true")
+    export = commands.add_parser(
+        "export",
+        help="write the network as ONNX, for where there is no torch",
+        epilog="example:\n  ecg-train export --weights runs/a/weights.safetensors --out a.onnx",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    export.add_argument("--weights", type=Path, metavar="FILE", help="(default: those that ship)")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE.onnx")
     qrs = commands.add_parser(
         "qrs",
         help="train the network that judges the R peak detector's candidates",
@@ -59,7 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         settings = config.load(given.config)
-        return {"fit": _fit, "evaluate": _evaluate, "qrs": _qrs}[given.command](given, settings)
+        commands = {"fit": _fit, "evaluate": _evaluate, "export": _export, "qrs": _qrs}
+        return commands[given.command](given, settings)
     except UserError as error:
         print(f"ecg-train: {error}", file=sys.stderr)
         return 1
@@ -160,4 +169,13 @@ def _evaluate(given: argparse.Namespace, settings: config.Settings) -> int:
             by_class = "  ".join(f"{name} {values[2]:.3f}" for name, values in scores(fewer).items())
             print(f"\nmacro F1 {macro(whole):.3f}")
             print(f"with N drawn down to {_REBALANCED_N}: {by_class}, macro {macro(fewer):.3f}")
+    return 0
+
+
+def _export(given: argparse.Namespace, settings: config.Settings) -> int:
+    from monitor.checkpoint import SHIPPED
+    from trainer.export import export
+
+    difference = export(given.weights or SHIPPED, given.out)
+    print(f"{given.out}: {given.out.stat().st_size} bytes, differs from torch by {difference:.1e} at most")
     return 0
