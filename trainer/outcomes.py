@@ -3,6 +3,7 @@
 The same run, pairs and counts as ``ecg-train evaluate``; a confusion matrix keeps their sums, this keeps the beats.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +62,7 @@ class Outcomes:
         )
 
 
-def compare(where: Where, reference: Annotations, found: list[Verdict]) -> Outcomes:
+def compare(where: Where, reference: Annotations, found: Sequence[Verdict]) -> Outcomes:
     """A whole record, as the literature counts."""
     said = of_verdicts(found, reference.fs, reference.length)
     ref, tst = side(reference, LITERATURE.convention), side(said, LITERATURE.convention)
@@ -113,7 +114,7 @@ class Curve:
     beats: int
 
 
-def curve(outcomes: list[Outcomes], k: int) -> Curve:
+def curve(outcomes: Sequence[Outcomes], k: int) -> Curve:
     """Of class ``k``. A beat that was missed is never recalled; one that was made up is never right."""
     rows, columns = (np.concatenate([getattr(one, name) for one in outcomes]) for name in ("rows", "columns"))
     p = np.concatenate([one.probabilities[:, k] for one in outcomes])
@@ -143,7 +144,7 @@ class Example:
         return int(self.outcomes.test[self.index]) if there == NONE else there
 
 
-def examples(outcomes: list[Outcomes], count: int) -> list[Example]:
+def examples(outcomes: Sequence[Outcomes], count: int) -> list[Example]:
     """Misjudged beats to look at: of every kind of error one, the most frequent kind first, then of every kind a
     second, and so on. Within a kind every record gives one before any gives a second, and the surest error first
     (of missed beats, the first)."""
