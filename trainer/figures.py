@@ -259,7 +259,7 @@ def draw_curves(figure: "Figure", curves: dict[BeatClass, Curve], title: str) ->
         axes.plot([], [], color=colour, linestyle=_LINES[label], linewidth=1.6, marker=_MARKERS[label], label=name)
     axes.set(xlabel="recall (sensitivity)", ylabel="precision (positive predictivity)", xlim=(0, 1), ylim=(0, 1.0))
     axes.set_aspect("equal")
-    axes.set_title(title, pad=12)
+    axes.set_title(title.replace("; ", "\n"), pad=12)  # what was trained, on what it is judged
     axes.legend(
         loc="lower left",
         framealpha=0.9,

@@ -79,7 +79,7 @@ def draw(figure: "Figure", chosen: Sequence[Example], title: str) -> None:
     """Fills an empty figure of PAGE_MM with up to EXAMPLES strips."""
     page_w, page_h = PAGE_MM
     left = _MARGIN_MM / page_w
-    figure.text(left, 1 - _TITLE_AT_MM / page_h, title, fontsize=11, fontweight="bold", va="center", color=_INK)
+    figure.text(left, 1 - _TITLE_AT_MM / page_h, title, fontsize=9.5, fontweight="bold", va="center", color=_INK)
     figure.text(left, 1 - _LEGEND_AT_MM / page_h, _LEGEND, fontsize=8, va="center", color=COLOURS[None])
     gap = page_w - 2 * _MARGIN_MM - _COLUMNS * _STRIP_MM[0]
     for n, example in enumerate(chosen):
