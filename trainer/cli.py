@@ -1,4 +1,4 @@
-"""``ecg-train``: fit and evaluate the beat classifier, and fit the detector's candidate network."""
+"""``ecg-train``: fit, evaluate, draw and export the beat classifier, and fit the detector's candidate network."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ import numpy as np
 
 from monitor import config
 from monitor.errors import UserError
-from trainer.protocols import PROTOCOLS
+from trainer.protocols import PROTOCOLS, Protocol
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,6 +40,26 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--on", choices=("validate", "test"), default="test")
     evaluate.add_argument("--weights", type=Path, metavar="FILE", help="(default: those that ship)")
     evaluate.add_argument("--json", action="store_true")
+    figures = commands.add_parser(
+        "figures",
+        help="draw how a training went and how its weights judge, errors on ECG paper too",
+        epilog="examples:\n  ecg-train figures runs/a --out runs/a/figures\n"
+        "  ecg-train figures runs/a --records svdb/800 svdb/802 --out runs/a/svdb",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    figures.add_argument("run", type=Path, metavar="RUN_DIR", help="what fit wrote: weights.safetensors and log.csv")
+    figures.add_argument("--protocol", choices=sorted(PROTOCOLS), default="between-patients")
+    figures.add_argument("--on", choices=("validate", "test"), default="test")
+    figures.add_argument("--records", nargs="+", metavar="RECORD", help="judge these instead: DATABASE/RECORD, ds1, …")
+    figures.add_argument("--out", type=Path, required=True, metavar="DIR", help="PNG and SVG files go there")
+    export = commands.add_parser(
+        "export",
+        help="write the network as ONNX, for where there is no torch",
+        epilog="example:\n  ecg-train export --weights runs/a/weights.safetensors --out a.onnx",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    export.add_argument("--weights", type=Path, metavar="FILE", help="(default: those that ship)")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE.onnx")
     qrs = commands.add_parser(
         "qrs",
         help="train the network that judges the R peak detector's candidates",
@@ -59,7 +79,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         settings = config.load(given.config)
-        return {"fit": _fit, "evaluate": _evaluate, "qrs": _qrs}[given.command](given, settings)
+        commands = {"fit": _fit, "evaluate": _evaluate, "figures": _figures, "export": _export, "qrs": _qrs}
+        return commands[given.command](given, settings)
     except UserError as error:
         print(f"ecg-train: {error}", file=sys.stderr)
         return 1
@@ -132,13 +153,21 @@ def _qrs(given: argparse.Namespace, settings: config.Settings) -> int:
     return 0
 
 
+def _records(protocol: Protocol, on: str) -> tuple[str, ...]:
+    records = protocol.test if on == "test" else protocol.validate
+    if not records:
+        has = [name for name, one in PROTOCOLS.items() if (one.test if on == "test" else one.validate)]
+        raise UserError(f"--on {on}: {protocol.name} has no records for it; {', '.join(has)} have")
+    return records
+
+
 def _evaluate(given: argparse.Namespace, settings: config.Settings) -> int:
     from monitor.checkpoint import SHIPPED, load
     from trainer.evaluate import Counted, Result, drawn_down, evaluate, macro, scores, table, tested_beats
 
     network, origin = load(given.weights or SHIPPED)
     protocol = PROTOCOLS[given.protocol]
-    records = protocol.test if given.on == "test" else protocol.validate
+    records = _records(protocol, given.on)
 
     def tell(result: Result) -> None:
         v, s = (scores(result.confusion)[name] for name in "VS")
@@ -160,4 +189,40 @@ def _evaluate(given: argparse.Namespace, settings: config.Settings) -> int:
             by_class = "  ".join(f"{name} {values[2]:.3f}" for name, values in scores(fewer).items())
             print(f"\nmacro F1 {macro(whole):.3f}")
             print(f"with N drawn down to {_REBALANCED_N}: {by_class}, macro {macro(fewer):.3f}")
+    return 0
+
+
+def _figures(given: argparse.Namespace, settings: config.Settings) -> int:
+    from monitor.checkpoint import load
+    from trainer import figures, outcomes, scoring
+
+    figures.require()
+    log = figures.read_log(given.run / "log.csv")
+    network, origin = load(given.run / "weights.safetensors")
+    protocol = PROTOCOLS[given.protocol]
+    if given.records:
+        records = [where.name for where in scoring.find(given.records, settings)]
+        on = records[0] if len(records) == 1 else f"{len(records)} records, {records[0]} … {records[-1]}"
+    else:
+        records = list(_records(protocol, given.on))
+        on = f"{given.protocol}, {given.on}, {len(records)} records"
+    seen = [record for record in records if record in origin["data_sha256"]]
+    if seen and protocol.beats is None:
+        on += f", {len(seen)} of them learnt from"
+    found = []
+    for number, record in enumerate(records, 1):
+        found.append(outcomes.judge(record, protocol, network, settings))
+        print(f"{number}/{len(records)} {record}: {found[-1].confusion.sum()} beats", file=sys.stderr, flush=True)
+    title = f"{origin['protocol']}, seed {origin['recipe']['seed']}; on {on}"
+    for path in figures.draw_all(log, found, title, given.out):
+        print(path)
+    return 0
+
+
+def _export(given: argparse.Namespace, settings: config.Settings) -> int:
+    from monitor.checkpoint import SHIPPED
+    from trainer.export import export
+
+    difference = export(given.weights or SHIPPED, given.out)
+    print(f"{given.out}: {given.out.stat().st_size} bytes, differs from torch by {difference:.1e} at most")
     return 0

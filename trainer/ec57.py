@@ -101,6 +101,11 @@ class BeatByBeat:
         return 1000.0 * math.sqrt(self.rr_error_s2 / self.rr_errors) if self.rr_errors else None
 
 
+def match_window(fs: float) -> int:
+    """MATCH_WINDOW_S in samples: bxb counts in whole ones, and rounds to the nearest."""
+    return int(MATCH_WINDOW_S * fs + 0.5)
+
+
 def match(reference: Ints, test: Ints, window: float, start: int = 0) -> list[tuple[int, int]]:
     """Pairs (reference, test) of indices in time order, -1 where one has no partner.
 
@@ -165,7 +170,7 @@ def side(annotations: Annotations, convention: Convention) -> Side:
     another mark comes first, it is AHA's way of one mark in the middle: it lasts from 150 ms after the beat (or VF)
     before it to 150 ms before the mark after it.
     """
-    window = _window(annotations.fs)
+    window = match_window(annotations.fs)
     samples, labels, vf, shutdown = [], [], [], []
     marks = iter(annotations.marks)
     mark = next(marks, None)
@@ -191,6 +196,21 @@ def side(annotations: Annotations, convention: Convention) -> Side:
     return Side(np.array(samples, dtype=np.int64), labels, vf, shutdown)
 
 
+def cells(ref: Side, tst: Side, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int] | None]:
+    """(row, column) of the confusion that each pair counts in; None for a test beat within the reference's VF."""
+    in_vf, unread = ~outside(tst.samples, ref.vf), ~outside(tst.samples, ref.shutdown)
+    off = ~outside(ref.samples, tst.shutdown)
+    out: list[tuple[int, int] | None] = []
+    for i, j in pairs:
+        if i < 0 and in_vf[j]:
+            out.append(None)
+            continue
+        row = CLASSES.index(ref.labels[i]) if i >= 0 else UNREAD if unread[j] else MISSED
+        column = CLASSES.index(tst.labels[j]) if j >= 0 else UNREAD if off[i] else MISSED
+        out.append((row, column))
+    return out
+
+
 def compare(reference: Annotations, test: Annotations, convention: Convention, from_s: float) -> BeatByBeat:
     """Reference by test, beat by beat, after the learning period of ``from_s`` seconds.
 
@@ -199,31 +219,21 @@ def compare(reference: Annotations, test: Annotations, convention: Convention, f
     """
     fs = reference.fs
     ref, tst = side(reference, convention), side(test, convention)
-    start, window = round(from_s * fs), _window(fs)
-    in_vf, unread = ~outside(tst.samples, ref.vf), ~outside(tst.samples, ref.shutdown)
-    off = ~outside(ref.samples, tst.shutdown)
+    start, window = round(from_s * fs), match_window(fs)
     ref_rr, test_rr = _rr(ref), _rr(tst)
     confusion = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
     errors = []
     pairs = match(ref.samples, tst.samples, window, start)
     at_hand_r = min((i for i, _ in pairs if i >= 0), default=len(ref_rr))
     at_hand_t = min((j for _, j in pairs if j >= 0), default=len(test_rr))
-    for i, j in pairs:
+    for (i, j), counted in zip(pairs, cells(ref, tst, pairs), strict=True):
         if at_hand_r < len(ref_rr) and at_hand_t < len(test_rr) and ref_rr[at_hand_r] and test_rr[at_hand_t]:
             errors.append((ref_rr[at_hand_r] - test_rr[at_hand_t]) / fs)
         at_hand_r, at_hand_t = at_hand_r + (i >= 0), at_hand_t + (j >= 0)
-        if i < 0 and in_vf[j]:
-            continue
-        row = CLASSES.index(ref.labels[i]) if i >= 0 else UNREAD if unread[j] else MISSED
-        column = CLASSES.index(tst.labels[j]) if j >= 0 else UNREAD if off[i] else MISSED
-        confusion[row, column] += 1
+        if counted is not None:
+            confusion[counted] += 1
     shutdown_s = sum(last - first for first, last in tst.shutdown) / fs
     return BeatByBeat(confusion, float(np.sum(np.square(errors))), len(errors), shutdown_s)
-
-
-def _window(fs: float) -> int:
-    # bxb counts in whole samples, and rounds to the nearest.
-    return int(MATCH_WINDOW_S * fs + 0.5)
 
 
 def _is_shutdown(symbol: str, subtype: int) -> bool:

@@ -11,11 +11,10 @@ import numpy as np
 from monitor.config import Settings
 from monitor.events import CLASSES, BeatClass
 from monitor.network import Network
-from trainer.annotations import CLASS_OF, Convention
-from trainer.ec57 import LABELS, MATCH_WINDOW_S, Ints, match
+from trainer import outcomes
+from trainer.ec57 import LABELS, Ints
 from trainer.ec57_statistics import beat_quotients
 from trainer.protocols import Protocol
-from trainer.references import load_reference
 from trainer.scoring import APART, LITERATURE, Score, judge, locate, reference_of, score
 
 Result = Score
@@ -69,20 +68,7 @@ class Counted:
 
 def tested_beats(protocol: Protocol, network: Network, settings: Settings, record: str) -> Counted:
     """What the pipeline says of those beats of a record that ``protocol`` tests with; every beat is seen in order."""
-    where = locate(record, settings)
-    verdicts = judge(where, network, settings, reference_of(where, "atr"))
-    reference = load_reference(where.path)
-    mine = [mark for mark in verdicts.marks if mark.symbol in CLASS_OF[Convention.LITERATURE]]
-    peaks = np.array([mark.sample for mark in mine], dtype=np.int64)
-    tested = protocol.tested(record, len(reference.labels))
-    confusion = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
-    missed = len(CLASSES)
-    for i, j in match(reference.samples, peaks, MATCH_WINDOW_S * reference.fs):
-        if i >= 0 and tested[i]:
-            row = CLASSES.index(reference.labels[i])
-            column = CLASSES.index(CLASS_OF[Convention.LITERATURE][mine[j].symbol]) if j >= 0 else missed
-            confusion[row, column] += 1
-    return Counted(record, confusion)
+    return Counted(record, outcomes.judge(record, protocol, network, settings).confusion)
 
 
 def drawn_down(confusion: Ints, normal: int) -> Ints:

@@ -162,14 +162,18 @@ def written(where: Where, folder: Path, extension: str) -> Annotations:
     return read(where.path, extension, file=file)
 
 
-def judge(where: Where, network: Network, settings: Settings, reference: Annotations) -> Annotations:
-    """What the whole pipeline says of a record, on the CPU, at the rate and length of ``reference``."""
+def verdicts(where: Where, network: Network, settings: Settings) -> list[Verdict]:
+    """What the whole pipeline says of a record, on the CPU."""
     import torch
 
     core = Chain(Detector(settings), Classifier(settings, network, torch.device("cpu")))
     request = SourceRequest(uri=where.uri, stream=where.name, now=0.0)
-    verdicts = [event for event in judged(request, core, settings) if isinstance(event, Verdict)]
-    return of_verdicts(verdicts, reference.fs, reference.length)
+    return [event for event in judged(request, core, settings) if isinstance(event, Verdict)]
+
+
+def judge(where: Where, network: Network, settings: Settings, reference: Annotations) -> Annotations:
+    """:func:`verdicts` at the rate and length of ``reference``."""
+    return of_verdicts(verdicts(where, network, settings), reference.fs, reference.length)
 
 
 def score(record: str, reference: Annotations, test: Annotations, rules: Rules) -> Score:
