@@ -92,6 +92,11 @@ class QualitySettings(_Section, frozen=True, kw_only=True):
     idle_after_s: Positive
 
 
+class RhythmSettings(_Section, frozen=True, kw_only=True):
+    step_s: Annotated[float, Meta(ge=0.125)]
+    bridge_s: Annotated[float, Meta(ge=0)]
+
+
 class ClassifierSettings(_Section, frozen=True, kw_only=True):
     weights: str
     threads: Count
@@ -144,6 +149,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     filter: FilterSettings
     detector: DetectorSettings
     quality: QualitySettings
+    rhythm: RhythmSettings
     classifier: ClassifierSettings
     alarms: AlarmSettings
     dashboard: DashboardSettings

@@ -71,14 +71,15 @@ def opened(stream="demo", source="replay:demo", leads=("MLII",), length=108000, 
 def beat(stream, sample, after_gap=False):
     return Beat(
         stream=stream, seq=number(stream), sample=sample, confirmed=sample + 60, amplitude=1.2, level=Level.GOOD,
-        cause=Cause.NONE, search_back=False, window=np.zeros(4, np.float32), after_gap=after_gap,
+        cause=Cause.NONE, search_back=False, p_likeness=0.9, p_amplitude=0.1, window=np.zeros(4, np.float32),
+        after_gap=after_gap,
     )  # fmt: skip
 
 
 def verdict(stream, sample, label=BeatClass.N, rr: int | None = 290):
     return Verdict(
         stream=stream, seq=number(stream), sample=sample, label=label, probabilities=(1.0, 0.0, 0.0, 0.0, 0.0),
-        rr=rr, level=Level.GOOD,
+        rr=rr, level=Level.GOOD, amplitude=1.2, p_likeness=0.9, p_amplitude=0.1,
     )  # fmt: skip
 
 

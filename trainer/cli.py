@@ -1,4 +1,4 @@
-"""``ecg-train``: fit and evaluate the beat classifier, and fit the detector's candidate network."""
+"""``ecg-train``: fit and evaluate the beat classifier, and fit the detector's networks."""
 
 import argparse
 import json
@@ -50,6 +50,17 @@ def parser() -> argparse.ArgumentParser:
     qrs.add_argument("--out", type=Path, required=True, metavar="FILE")
     qrs.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the recipe: rounds=2")
     qrs.add_argument("--threads", type=int, default=2, help="of torch")
+    rhythm = commands.add_parser(
+        "rhythm",
+        help="train the network that sees fibrillation in samples",
+        epilog="examples:\n  ecg-train rhythm --folds 1 --out monitor/rhythm.safetensors\n"
+        "  ecg-train rhythm --folds 5 --out runs/rhythm/whole.safetensors",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    rhythm.add_argument("--folds", type=int, default=5, help="parts of the cross-validation; 1: none (default: 5)")
+    rhythm.add_argument("--out", type=Path, required=True, metavar="FILE")
+    rhythm.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the recipe: epochs=20")
+    rhythm.add_argument("--threads", type=int, default=2, help="of torch")
     return top
 
 
@@ -58,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         settings = config.load(given.config)
-        return {"fit": _fit, "evaluate": _evaluate, "qrs": _qrs}[given.command](given, settings)
+        return {"fit": _fit, "evaluate": _evaluate, "qrs": _qrs, "rhythm": _rhythm}[given.command](given, settings)
     except UserError as error:
         print(f"ecg-train: {error}", file=sys.stderr)
         return 1
@@ -124,6 +135,19 @@ def _qrs(given: argparse.Namespace, settings: config.Settings) -> int:
     torch.set_num_threads(given.threads)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     fit(records(given.hold_out), recipe, settings, given.out, lambda line: print(line, flush=True))
+    print(given.out)
+    return 0
+
+
+def _rhythm(given: argparse.Namespace, settings: config.Settings) -> int:
+    import torch
+
+    from trainer.rhythm import Recipe, records, run
+
+    recipe = _recipe(given.set, Recipe)
+    torch.set_num_threads(given.threads)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    run(records(settings), given.folds, recipe, settings, given.out, lambda line: print(line, flush=True))
     print(given.out)
     return 0
 

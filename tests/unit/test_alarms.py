@@ -49,7 +49,8 @@ class Patient:
             self.seconds_until(sample)
             interval = None if self.last is None else sample - self.last
             self.push(Verdict(stream="p", seq=1, sample=sample, label=BeatClass(label),
-                              probabilities=(1.0, 0.0, 0.0, 0.0, 0.0), rr=interval, level=Level.GOOD))  # fmt: skip
+                              probabilities=(1.0, 0.0, 0.0, 0.0, 0.0), rr=interval, level=Level.GOOD,
+                              amplitude=1.0, p_likeness=0.9, p_amplitude=0.1))  # fmt: skip
             self.at = self.last = sample
         return self
 
