@@ -161,7 +161,7 @@ class Rhythm(StreamEvent, frozen=True, kw_only=True):
     vf: float
     """Probability of ventricular flutter or fibrillation, four decimals."""
     amplitude: float
-    """Peak-to-peak value of the filtered signal, median of the window's seconds, mV."""
+    """Peak-to-peak value of the filtered signal in the quietest of the window's seconds, mV."""
 
 
 class Beat(StreamEvent, frozen=True, kw_only=True):
@@ -206,6 +206,15 @@ class Verdict(StreamEvent, frozen=True, kw_only=True):
     """As the beat's."""
 
 
+class Acknowledge(StreamEvent, frozen=True, kw_only=True):
+    """A person has seen an alert. Comes to the alarms from outside of the links."""
+
+    sample: int
+    """Up to where the person could see, 360 Hz."""
+    alert: str | None
+    """The alert's id; None: all of the stream's."""
+
+
 class Alert(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert", rename={"class_": "class"}):
     """One event in the life of an alert, as it goes to the alert socket: one JSON object."""
 
@@ -221,6 +230,8 @@ class Alert(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert", re
     priority: Priority
     class_: Literal["physiological", "technical"]
     state: AlertState
+    latched: bool
+    """Its condition is over; it stays until a person acknowledges it."""
     sample: int
     """Where this event holds, 360 Hz (in alarms.jsonl: the record's own rate)."""
     onset_sample: int
@@ -267,7 +278,7 @@ class Status(Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
     """For people: the device, the model, …"""
 
 
-Event = Opened | Samples | Gap | Lost | Closed | Quality | Rhythm | Beat | Verdict | Alert
+Event = Opened | Samples | Gap | Lost | Closed | Quality | Rhythm | Beat | Verdict | Acknowledge | Alert
 """What belongs to a stream and is numbered."""
 
 E = TypeVar("E")

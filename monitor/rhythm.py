@@ -270,7 +270,7 @@ def describe(d: Doubles, x: Doubles, t: Tables, f: Floats) -> float:
         x: [WINDOW] the same, band-passed.
 
     Returns:
-        Peak-to-peak value, the median of the window's seconds, mV.
+        Peak-to-peak value in the quietest of the window's seconds, mV.
     """
     n = x.shape[0]
     seconds = n // RATE
@@ -300,7 +300,7 @@ def describe(d: Doubles, x: Doubles, t: Tables, f: Floats) -> float:
             wide += (d[k] - middle) ** 2
         total += powers[s]
         spans[s] = high - low
-    amplitude = 0.5 * (np.sort(spans)[(seconds - 1) // 2] + np.sort(spans)[seconds // 2])
+    amplitude = spans.min()
     rms = math.sqrt(total / n)
     f[0] = math.log10(max(rms, 1e-4))
     if rms < 1e-6:

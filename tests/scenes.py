@@ -105,7 +105,7 @@ def alert(
 ):
     return Alert(
         schema=SCHEMA, id=f"{stream}-{kind}-{onset or sample}", stream=stream, seq=number(stream), kind=kind,
-        priority=priority, class_=class_ or "physiological", state=state, sample=sample,
+        priority=priority, class_=class_ or "physiological", state=state, latched=False, sample=sample,
         onset_sample=sample if onset is None else onset, onset_time=EPOCH + (sample if onset is None else onset) / FS,
         published_time=None, value=None,
         limit=None, unit="", message=text, beats=beats,

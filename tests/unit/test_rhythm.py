@@ -57,7 +57,7 @@ def test_a_flat_line_is_nothing(settings):
         assert report.vt + report.vf < 0.5
 
 
-def test_the_amplitude_is_peak_to_peak(settings):
+def test_the_amplitude_is_peak_to_peak_in_the_quietest_second(settings):
     wave = 0.4 * np.sin(2 * np.pi * 5.0 * np.arange(20 * FS) / FS)
     for report in reports(wave.astype(np.float32), settings)[4:]:
         assert report.amplitude == pytest.approx(0.8, rel=0.05)
