@@ -51,7 +51,7 @@ class Patient:
         self.alerts += [e for e in self.core.push([event]) if isinstance(e, Alert)]
 
     def beats(self, labels, rr=0.8, amplitude=1.0, p_wave=0.9, level=Level.GOOD):
-        """Beats ``rr`` s apart (one number, or one each), reports on quality and rhythm at every whole second between."""
+        """Beats ``rr`` s apart (one number, or one each), reports at every whole second between."""
         intervals = [rr] * len(labels) if isinstance(rr, float) else rr
         for label, seconds in zip(labels, intervals, strict=True):
             sample = self.at + round(seconds * FS)
