@@ -48,6 +48,7 @@ format: $(READY_DEV) ## lay the code out
 bench: $(READY_BENCH) ## accuracy and speed beside the peers (an hour)
 	$(BIN)/python -m bench.accuracy_rpeaks
 	$(BIN)/python -m bench.accuracy_beats
+	$(BIN)/python -m bench.accuracy_alarms
 	$(BIN)/python -m bench.latency
 
 train: $(READY) ## the weights that ship, anew (half an hour)

@@ -147,14 +147,21 @@ def spells_of(alerts: Iterable[Alert]) -> list[Spell]:
                 latest[alert.id] = alert
     for key in list(begun):
         close(key, 1e9)
+    return sorted(spells, key=lambda spell: spell.raised)
+
+
+def ventricular(spells: Iterable[Spell]) -> list[Spell]:
+    """VT and VF; a tachycardia that became a fibrillation is one alarm."""
     merged: list[Spell] = []
-    for spell in sorted(spells, key=lambda spell: spell.raised):
-        tachycardia = [s for s in merged if spell.kind == "vf" and s.kind == "vt" and s.over == spell.raised]
-        for before in tachycardia:  # one that became a fibrillation is one alarm
+    for spell in spells:
+        if spell.kind not in ("vt", "vf"):
+            continue
+        begun = [s for s in merged if spell.kind == "vf" and s.kind == "vt" and s.over == spell.raised]
+        for before in begun:
             merged.remove(before)
-        first = tachycardia[0] if tachycardia else spell
+        first = begun[0] if begun else spell
         merged.append(dataclasses.replace(spell, onset=first.onset, raised=first.raised))
-    return sorted(merged, key=lambda spell: spell.raised)
+    return merged
 
 
 def reference_alarms(reference: Reference, settings: Settings) -> list[Spell]:
@@ -269,7 +276,7 @@ def cudb(monitor: Monitor, settings: Settings) -> Result:
         told = monitor(f"cudb/{name}")
         marked = segments(load_reference(physionet.locate(f"cudb/{name}", settings.data)), told.seconds)
         vf = [segment for segment in marked if segment[2] == "["]
-        alarms = [spell for spell in told.spells if spell.kind in ("vf", "vt")]
+        alarms = ventricular(told.spells)
         for a, _, _ in vf:
             hits.append(any(active(spell, a, a + 5.0) for spell in alarms))
             if not hits[-1]:
@@ -306,14 +313,15 @@ def vfdb(monitor: Monitor, settings: Settings) -> Result:
         told = monitor(f"vfdb/{name}")
         marked = segments(load_reference(physionet.locate(f"vfdb/{name}", settings.data)), told.seconds)
         hours += told.seconds / 3600
-        alarms = [spell for spell in told.spells if spell.kind in ("vf", "vt")]
+        alarms = ventricular(told.spells)
         for a, b, rhythm_name in marked:
             if rhythm_name in _VENTRICULAR and b - a >= 4.0:
                 hits.append(any(active(spell, a, b + NEAR_S) for spell in alarms))
                 if not hits[-1]:
                     missed.append(f"{name} {rhythm_name} at {a:.0f} s")
-        for spell in told.spells:
-            if spell.priority is Priority.HIGH and not near(spell, marked, _TRUE_IN[spell.kind]):
+        others = [s for s in told.spells if s.priority is Priority.HIGH and s.kind not in ("vt", "vf")]
+        for spell in [*alarms, *others]:
+            if not near(spell, marked, _TRUE_IN[spell.kind]):
                 during = next((r for a, b, r in marked if a <= spell.raised < b), "unmarked")
                 false.append((name, spell, during))
     by = Counter(f"{name} {spell.kind} in {during}" for name, spell, during in false)

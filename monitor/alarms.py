@@ -41,7 +41,9 @@ from monitor.patient import LOOKS, MEMORY, Finding, Look, Open, Patient, Phase, 
 from monitor.rules import BY_KIND, OVERRULED_BY, RULES, Life, On, Rule
 
 _HEIGHT_RATE = 0.125
-_HEIGHT_GROWS = 2.0
+"""Share by which a beat moves the mean deflection of the patient's complexes (Pan & Tompkins 1985)."""
+_HEIGHT_GROWS = 1.5
+"""Times that mean: a larger beat counts for no more."""
 
 
 class Sight(Enum):
@@ -231,7 +233,11 @@ def note(patient: Patient, event: Event, settings: AlarmSettings) -> On:
                 patient.bad = 0
             else:
                 patient.gap = None
-                patient.bad = patient.bad + 1 if event.level is Level.UNUSABLE else 0
+                if event.level is not Level.UNUSABLE:
+                    patient.bad = 0
+                elif event.cause is not Cause.NOISE or event.sample % FS == 0:
+                    # Between beats reports come faster; a burst of noise is not to end the count of a slow rhythm.
+                    patient.bad += 1
         case Gap():
             patient.gap = (event.start, event.stop, event.cause)
             patient.now = max(patient.now, event.stop)
@@ -244,20 +250,23 @@ def _note_beat(patient: Patient, event: Verdict, settings: AlarmSettings) -> Non
     """A beat is remembered. One far smaller than the patient's complexes, on a still line, does not end a silence: P
     waves without answer, noise. After some of them in a row the patient's complexes have become smaller."""
     height = abs(event.amplitude)
+    good = event.level is Level.GOOD
     still = bool(patient.looks) and patient.looks[-1].amplitude < settings.still * patient.height
     if height < settings.faint * patient.height and still and patient.faint < settings.faint_beats:
         patient.faint += 1
     else:
-        patient.height = 0.0 if patient.faint >= settings.faint_beats else patient.height
-        grown = min(height, _HEIGHT_GROWS * patient.height) if patient.height else height
-        patient.height += (_HEIGHT_RATE if patient.height else 1.0) * (grown - patient.height)
+        if patient.faint >= settings.faint_beats:
+            patient.height = 0.0
+        if good and patient.height:  # what moves an electrode makes no larger complexes
+            patient.height += _HEIGHT_RATE * (min(height, _HEIGHT_GROWS * patient.height) - patient.height)
+        elif good:
+            patient.height = height
         patient.faint = 0
         patient.silence = 0
         patient.qrs = event.sample
     trusted = event.rr is not None and event.sample - event.rr >= patient.usable_since
     rr = event.rr if trusted else None
     v, f = event.probabilities[2], event.probabilities[3]
-    good = event.level is Level.GOOD
     patient.beats.append(
         Seen(event.sample, event.label, rr, round(v + f, 4), event.amplitude, event.p_likeness, event.p_amplitude, good)
     )

@@ -61,6 +61,9 @@ def parser() -> argparse.ArgumentParser:
     rhythm.add_argument("--out", type=Path, required=True, metavar="FILE")
     rhythm.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the recipe: epochs=20")
     rhythm.add_argument("--threads", type=int, default=2, help="of torch")
+    commands.add_parser(
+        "af", help="fit the weights by which atrial fibrillation is judged; prints a line of config.toml"
+    )
     return top
 
 
@@ -69,7 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         settings = config.load(given.config)
-        return {"fit": _fit, "evaluate": _evaluate, "qrs": _qrs, "rhythm": _rhythm}[given.command](given, settings)
+        return {"fit": _fit, "evaluate": _evaluate, "qrs": _qrs, "rhythm": _rhythm, "af": _af}[given.command](
+            given, settings
+        )
     except UserError as error:
         print(f"ecg-train: {error}", file=sys.stderr)
         return 1
@@ -149,6 +154,13 @@ def _rhythm(given: argparse.Namespace, settings: config.Settings) -> int:
     given.out.parent.mkdir(parents=True, exist_ok=True)
     run(records(settings), given.folds, recipe, settings, given.out, lambda line: print(line, flush=True))
     print(given.out)
+    return 0
+
+
+def _af(given: argparse.Namespace, settings: config.Settings) -> int:
+    from trainer.irregularity import run
+
+    run(settings, lambda line: print(line, flush=True))
     return 0
 
 
