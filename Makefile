@@ -51,6 +51,7 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (an hour)
 	$(BIN)/python -m bench.rpeaks_speed
 	for seed in $(SEEDS); do $(BIN)/ecg-train fit --final --set seed=$$seed --out runs/ds1-$$seed || exit 1; done
 	$(BIN)/python -m bench.accuracy_beats $(foreach seed,$(SEEDS),runs/ds1-$(seed))
+	$(BIN)/python -m bench.accuracy_alarms
 
 train: $(READY) ## the weights that ship, anew (half an hour)
 	$(BIN)/ecg-train qrs --out runs/qrs.safetensors

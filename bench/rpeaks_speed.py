@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bench.peers import PEERS, quietly
-from monitor import candidates, config, quality
+from monitor import candidates, config, quality, rhythm
 from monitor import detector_kernel as kernel
 from monitor.detector import Detector, plan
 from monitor.events import FS, Opened, Samples
@@ -57,21 +57,37 @@ def kernel_alone(signals: list[np.ndarray], chunk: int) -> Callable[[], None]:
     settings = config.load()
     filters, how = plan(settings)
     what, network = quality.plan(settings.quality), candidates.load()
+    watch = rhythm.watch(settings.rhythm)
     streams, length = len(signals), len(signals[0])
     pieces = [
         np.concatenate([np.asarray(x[at : at + chunk], np.float64) for x in signals]) for at in range(0, length, chunk)
     ]
     rows = np.arange(streams)
-    out = np.empty(streams * (chunk // quality.BLOCK + chunk // how.refractory + 6), kernel.FOUND)
+    out = np.empty(streams * (2 * (chunk // quality.BLOCK) + chunk // how.refractory + 6), kernel.FOUND)
 
     def run() -> None:
         states, qualities = np.zeros(streams, kernel.STATE), np.zeros(streams, quality.STATE)
+        rhythms = np.zeros(streams, rhythm.STATE)
         for k in range(streams):
             kernel.reset(states[k], 0)
             quality.reset(qualities[k])
         for piece in pieces:
             offsets = np.arange(streams + 1) * (len(piece) // streams)
-            kernel.advance(states, qualities, filters, how, what, network, kernel.no_trace(), rows, offsets, piece, out)
+            kernel.advance(
+                states,
+                qualities,
+                rhythms,
+                filters,
+                how,
+                what,
+                watch,
+                network,
+                kernel.no_trace(),
+                rows,
+                offsets,
+                piece,
+                out,
+            )
 
     return run
 

@@ -2,11 +2,14 @@
 
 Laws:
 
-* One alert a kind and stream is active at a time; its ``id`` is stable from raised to ended.
+* One alert a kind and stream is open at a time; its ``id`` is stable from raised to ended.
 * What happens next is a table: :data:`TRANSITIONS`, from the phase of an alert and what its rule sees.
 * In a chain only the worst is announced: a rule's ``over`` end when it begins and do not begin while it lasts.
-* A signal of which nothing may be concluded (gap, silent source, unusable quality) ends the physiological alerts,
-  empties the memory of beats and lets none be raised: missing data are never asystole.
+* What latches stays when its condition is over, until a person acknowledges it; a new event of its kind is a new alert,
+  acknowledged or not.
+* A signal of which nothing may be concluded (gap, silent source, unusable quality) ends the physiological alerts that
+  do not latch, empties the memory of beats and lets none be raised: missing data are never asystole. Noise is no reason
+  for a rule that knows noise when it sees it.
 """
 
 from collections.abc import Sequence
@@ -15,9 +18,10 @@ from typing import Any
 
 import msgspec
 
-from monitor.config import AlarmSettings, Settings
+from monitor.config import AlarmSettings, Settings, for_stream
 from monitor.events import (
     FS,
+    Acknowledge,
     Alert,
     AlertState,
     Cause,
@@ -29,27 +33,30 @@ from monitor.events import (
     Numbering,
     Opened,
     Quality,
+    Rhythm,
     Verdict,
     position,
 )
-from monitor.rules import BY_KIND, MEMORY, RULES, Finding, Life, Open, Patient, Rule, Seen
+from monitor.patient import LOOKS, MEMORY, Finding, Look, Open, Patient, Phase, Seen
+from monitor.rules import BY_KIND, OVERRULED_BY, RULES, Life, On, Rule
 
-
-class Phase(Enum):
-    """Where an alert is in its life."""
-
-    IDLE = auto()
-    ACTIVE = auto()
+_HEIGHT_RATE = 0.125
+"""Share by which a beat moves the mean deflection of the patient's complexes (Pan & Tompkins 1985)."""
+_HEIGHT_GROWS = 1.5
+"""Times that mean: a larger beat counts for no more."""
 
 
 class Sight(Enum):
-    """What an alert's rule, and what stands over it, say now."""
+    """What an alert's rule, what stands over it, and people say now."""
 
     SAME = auto()  # the condition holds, as before
-    MORE = auto()  # it holds, and its value has changed by a step; or, for HOLD, it has come again
+    MORE = auto()  # it holds, and its value has changed by a step
+    AGAIN = auto()  # HOLD: it has come a second time
     ABSENT = auto()  # it does not hold, but has not been absent for long enough
     OVER = auto()  # it does not hold any more
-    OVERRULED = auto()  # something worse, or the end of analysis, makes it pointless
+    LEFT = auto()  # the same, or nothing can be said any more, of a kind that latches
+    OVERRULED = auto()  # something worse, or the end of analysis or of the stream, makes it pointless
+    ANSWERED = auto()  # a person acknowledges it
 
 
 class Act(Enum):
@@ -58,20 +65,53 @@ class Act(Enum):
     NOTHING = auto()
     RAISE = auto()
     UPDATE = auto()
+    RENEW = auto()  # END and RAISE: the same kind, but another event
+    LATCH = auto()
+    ACKNOWLEDGE = auto()
     END = auto()
 
 
 TRANSITIONS: dict[tuple[Phase, Sight], tuple[Phase, Act]] = {
     (Phase.IDLE, Sight.SAME): (Phase.ACTIVE, Act.RAISE),
     (Phase.IDLE, Sight.MORE): (Phase.ACTIVE, Act.RAISE),
+    (Phase.IDLE, Sight.AGAIN): (Phase.ACTIVE, Act.RAISE),
     (Phase.IDLE, Sight.ABSENT): (Phase.IDLE, Act.NOTHING),
     (Phase.IDLE, Sight.OVER): (Phase.IDLE, Act.NOTHING),
+    (Phase.IDLE, Sight.LEFT): (Phase.IDLE, Act.NOTHING),
     (Phase.IDLE, Sight.OVERRULED): (Phase.IDLE, Act.NOTHING),
+    (Phase.IDLE, Sight.ANSWERED): (Phase.IDLE, Act.NOTHING),
     (Phase.ACTIVE, Sight.SAME): (Phase.ACTIVE, Act.NOTHING),
     (Phase.ACTIVE, Sight.MORE): (Phase.ACTIVE, Act.UPDATE),
+    (Phase.ACTIVE, Sight.AGAIN): (Phase.ACTIVE, Act.RENEW),
     (Phase.ACTIVE, Sight.ABSENT): (Phase.ACTIVE, Act.NOTHING),
     (Phase.ACTIVE, Sight.OVER): (Phase.IDLE, Act.END),
+    (Phase.ACTIVE, Sight.LEFT): (Phase.LATCHED, Act.LATCH),
     (Phase.ACTIVE, Sight.OVERRULED): (Phase.IDLE, Act.END),
+    (Phase.ACTIVE, Sight.ANSWERED): (Phase.ACKNOWLEDGED, Act.ACKNOWLEDGE),
+    (Phase.ACKNOWLEDGED, Sight.SAME): (Phase.ACKNOWLEDGED, Act.NOTHING),
+    (Phase.ACKNOWLEDGED, Sight.MORE): (Phase.ACKNOWLEDGED, Act.UPDATE),
+    (Phase.ACKNOWLEDGED, Sight.AGAIN): (Phase.ACTIVE, Act.RENEW),
+    (Phase.ACKNOWLEDGED, Sight.ABSENT): (Phase.ACKNOWLEDGED, Act.NOTHING),
+    (Phase.ACKNOWLEDGED, Sight.OVER): (Phase.IDLE, Act.END),
+    (Phase.ACKNOWLEDGED, Sight.LEFT): (Phase.IDLE, Act.END),
+    (Phase.ACKNOWLEDGED, Sight.OVERRULED): (Phase.IDLE, Act.END),
+    (Phase.ACKNOWLEDGED, Sight.ANSWERED): (Phase.ACKNOWLEDGED, Act.NOTHING),
+    (Phase.LATCHED, Sight.SAME): (Phase.ACTIVE, Act.RENEW),
+    (Phase.LATCHED, Sight.MORE): (Phase.ACTIVE, Act.RENEW),
+    (Phase.LATCHED, Sight.AGAIN): (Phase.ACTIVE, Act.RENEW),
+    (Phase.LATCHED, Sight.ABSENT): (Phase.LATCHED, Act.NOTHING),
+    (Phase.LATCHED, Sight.OVER): (Phase.IDLE, Act.END),
+    (Phase.LATCHED, Sight.LEFT): (Phase.LATCHED, Act.NOTHING),
+    (Phase.LATCHED, Sight.OVERRULED): (Phase.IDLE, Act.END),
+    (Phase.LATCHED, Sight.ANSWERED): (Phase.IDLE, Act.END),
+}
+
+_STATES = {
+    Act.RAISE: AlertState.RAISED,
+    Act.UPDATE: AlertState.UPDATED,
+    Act.LATCH: AlertState.UPDATED,
+    Act.ACKNOWLEDGE: AlertState.ACKNOWLEDGED,
+    Act.END: AlertState.ENDED,
 }
 
 
@@ -80,21 +120,29 @@ class Alarms:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings.alarms
+        self._own: dict[str, AlarmSettings] = {}
         self._patients: dict[str, Patient] = {}
         self._numbers = Numbering()
 
     def push(self, events: Sequence[Event]) -> list[Event]:
-        """The classifier's events in; the same, renumbered, each followed by the alerts that it brought, out."""
+        """The classifier's events in; the same, renumbered, each followed by the alerts that it brought, out. What a
+        person acknowledges comes in as an event too, and goes out as alerts alone."""
         out: list[Event] = []
         for event in events:
-            out.append(msgspec.structs.replace(event, seq=self._numbers.next(event.stream)))
-            patient = self._patients.setdefault(event.stream, Patient())
+            stream = event.stream
+            if not isinstance(event, Acknowledge):
+                out.append(msgspec.structs.replace(event, seq=self._numbers.next(stream)))
+            elif stream not in self._patients:
+                continue
+            patient = self._patients.setdefault(stream, Patient())
             if isinstance(event, Opened):
-                patient = self._patients[event.stream] = Patient(start_time=event.start_time)
-            for alert in advance(patient, event, self._settings):
-                out.append(msgspec.structs.replace(alert, seq=self._numbers.next(event.stream)))
+                patient = self._patients[stream] = Patient(start_time=event.start_time)
+            if stream not in self._own:
+                self._own[stream] = for_stream(self._settings, stream)
+            for alert in advance(patient, event, self._own[stream]):
+                out.append(msgspec.structs.replace(alert, seq=self._numbers.next(stream)))
             if isinstance(event, Closed):
-                del self._patients[event.stream]
+                del self._patients[stream], self._own[stream]
         return out
 
     def state(self) -> dict[str, Any]:
@@ -112,113 +160,172 @@ class Alarms:
 
 def advance(patient: Patient, event: Event, settings: AlarmSettings) -> list[Alert]:
     """What one event of one patient's stream changes: ``patient`` in place, and the alerts to tell (``seq`` 1)."""
-    when = note(patient, event)
     out: list[Alert] = []
+    if isinstance(event, Acknowledge):
+        for kind, held in list(patient.active.items()):
+            if event.alert in (None, held.id):
+                _go(out, patient, event.stream, BY_KIND[kind], Sight.ANSWERED, None, settings, "")
+        return out
+    when = note(patient, event, settings)
     if isinstance(event, Closed):
         for kind in list(patient.active):
-            _tell(out, patient, event.stream, BY_KIND[kind], Act.END, None, settings, "the stream has ended")
+            _go(out, patient, event.stream, BY_KIND[kind], Sight.OVERRULED, None, settings, "the stream has ended")
         return out
-    suspended = patient.gap is not None or patient.lost is not None or patient.bad >= settings.unusable_reports
-    if suspended:
+    nothing_there, noisy = _suspended(patient, settings)
+    if nothing_there or noisy:
         patient.beats.clear()
         patient.silence = 0
         patient.usable_since = patient.now
+    if nothing_there:
+        patient.looks.clear()
     for rule in RULES:
-        silenced = suspended and rule.class_ == "physiological"
-        worse = next((r.kind for r in RULES if rule.kind in r.over and r.kind in patient.active), None)
+        looked_at = rule.on in (when, "both") and (rule.every is None or patient.now % (rule.every(settings) * FS) == 0)
+        if rule.kind not in patient.active and (not looked_at or rule.kind in settings.disabled):
+            continue  # nothing can come of it
+        suspended = rule.class_ == "physiological" and (nothing_there or (noisy and not rule.despite_noise))
+        worse = next((kind for kind in OVERRULED_BY[rule.kind] if patient.holds(kind)), None)
         finding = None
-        if silenced or worse is not None:
-            sight = Sight.OVERRULED
-        elif rule.on not in (when, "both"):
-            sight = _waiting(patient, rule)
+        why = ""
+        if suspended or worse is not None:
+            latches = rule.kind in settings.latching and worse is None
+            sight = Sight.LEFT if latches else Sight.OVERRULED
+            why = f"now {worse}" if worse is not None else "analysis suspended"
+        elif not looked_at:
+            sight = _waiting(patient, rule, settings)
         else:
             finding = rule.find(patient, settings)
-            sight = _sight(patient, rule, finding, settings)
-        phase = Phase.ACTIVE if rule.kind in patient.active else Phase.IDLE
-        _, act = TRANSITIONS[phase, sight]
-        if act is not Act.NOTHING:
-            why = "analysis suspended" if silenced else f"now {worse}" if worse else ""
-            _tell(out, patient, event.stream, rule, act, finding, settings, why)
+            sight = _sight(patient, rule, finding, when, settings)
+        _go(out, patient, event.stream, rule, sight, finding, settings, why)
     if isinstance(event, Gap):
         patient.gap = None  # the signal is back: what was said of the gap ends with the next report
     return out
 
 
-def note(patient: Patient, event: Event) -> str:
+def _suspended(patient: Patient, settings: AlarmSettings) -> tuple[bool, bool]:
+    """Whether there is no signal, and whether what there is is too noisy for beats."""
+    gap = patient.gap is not None and patient.gap[1] - patient.gap[0] >= settings.gap_s * FS
+    unusable = patient.bad >= settings.unusable_reports
+    noise = unusable and patient.cause is Cause.NOISE
+    return gap or patient.lost is not None or (unusable and not noise), noise
+
+
+def note(patient: Patient, event: Event, settings: AlarmSettings) -> On:
     """Takes the event into what is known of the patient; what kind of rules it concerns."""
     patient.now = max(patient.now, position(event))
     if not isinstance(event, Lost):
         patient.lost = None
     match event:
         case Verdict():
-            patient.silence = 0
-            trusted = event.rr is not None and event.sample - event.rr >= patient.usable_since
-            patient.beats.append(Seen(event.sample, event.label, event.rr if trusted else None))
-            del patient.beats[:-MEMORY]
+            _note_beat(patient, event, settings)
             return "beat"
+        case Rhythm():
+            patient.looks.append(Look(event.sample, event.vt, event.vf, event.amplitude))
+            del patient.looks[:-LOOKS]
+            return "look"
         case Quality():
             patient.cause = event.cause
             patient.silence = min(event.silence, event.sample - patient.usable_since)
+            if patient.faint:
+                patient.silence = event.sample - max(patient.qrs, patient.usable_since)
             if event.cause is Cause.GAP:
                 start = patient.gap[0] if patient.gap else event.sample - FS
                 patient.gap = (start, event.sample, "missing")
                 patient.bad = 0
             else:
                 patient.gap = None
-                patient.bad = patient.bad + 1 if event.level is Level.UNUSABLE else 0
+                if event.level is not Level.UNUSABLE:
+                    patient.bad = 0
+                elif event.cause is not Cause.NOISE or event.sample % FS == 0:
+                    # Between beats reports come faster; a burst of noise is not to end the count of a slow rhythm.
+                    patient.bad += 1
         case Gap():
             patient.gap = (event.start, event.stop, event.cause)
             patient.now = max(patient.now, event.stop)
         case Lost():
             patient.lost = event.sample
-    return "time"
+    return "second"
 
 
-def _waiting(patient: Patient, rule: Rule) -> Sight:
+def _note_beat(patient: Patient, event: Verdict, settings: AlarmSettings) -> None:
+    """A beat is remembered. One far smaller than the patient's complexes, on a still line, does not end a silence: P
+    waves without answer, noise. After some of them in a row the patient's complexes have become smaller."""
+    height = abs(event.amplitude)
+    good = event.level is Level.GOOD
+    still = bool(patient.looks) and patient.looks[-1].amplitude < settings.still * patient.height
+    if height < settings.faint * patient.height and still and patient.faint < settings.faint_beats:
+        patient.faint += 1
+    else:
+        if patient.faint >= settings.faint_beats:
+            patient.height = 0.0
+        if good and patient.height:  # what moves an electrode makes no larger complexes
+            patient.height += _HEIGHT_RATE * (min(height, _HEIGHT_GROWS * patient.height) - patient.height)
+        elif good:
+            patient.height = height
+        patient.faint = 0
+        patient.silence = 0
+        patient.qrs = event.sample
+    trusted = event.rr is not None and event.sample - event.rr >= patient.usable_since
+    rr = event.rr if trusted else None
+    v, f = event.probabilities[2], event.probabilities[3]
+    patient.beats.append(
+        Seen(event.sample, event.label, rr, round(v + f, 4), event.amplitude, event.p_likeness, event.p_amplitude, good)
+    )
+    del patient.beats[:-MEMORY]
+
+
+def _waiting(patient: Patient, rule: Rule, settings: AlarmSettings) -> Sight:
     """The rule is not looked at now; only a HOLD may run out."""
     held = patient.active.get(rule.kind)
     over = held is not None and rule.life is Life.HOLD and patient.now >= held.until
-    return Sight.OVER if over else Sight.ABSENT
+    return _gone(rule, settings) if over else Sight.ABSENT
 
 
-def _sight(patient: Patient, rule: Rule, finding: Finding | None, settings: AlarmSettings) -> Sight:
+def _gone(rule: Rule, settings: AlarmSettings) -> Sight:
+    return Sight.LEFT if rule.kind in settings.latching else Sight.OVER
+
+
+def _sight(patient: Patient, rule: Rule, finding: Finding | None, when: On, settings: AlarmSettings) -> Sight:
     held = patient.active.get(rule.kind)
+    over = _gone(rule, settings)
     if finding is None:
         if held is None:
-            return Sight.OVER
+            return over
         if rule.life is Life.HOLD:
-            return _waiting(patient, rule)
+            return _waiting(patient, rule, settings)
+        if when not in rule.counts:
+            return Sight.ABSENT
         held.against += 1
-        return Sight.OVER if held.against >= rule.clear(settings) else Sight.ABSENT
+        return over if held.against >= rule.clear(settings) else Sight.ABSENT
     if held is None:
         return Sight.SAME
     held.against = 0
     if rule.life is Life.HOLD:
-        if finding.onset == held.onset:
-            return _waiting(patient, rule)
-        return Sight.MORE
+        return _waiting(patient, rule, settings) if finding.onset == held.onset else Sight.AGAIN
     before, now = held.value, finding.value
     changed = rule.step > 0 and before is not None and now is not None and abs(now - before) >= rule.step
     return Sight.MORE if changed else Sight.SAME
 
 
-def _tell(
+def _go(
     out: list[Alert],
     patient: Patient,
     stream: str,
     rule: Rule,
-    act: Act,
+    sight: Sight,
     finding: Finding | None,
     settings: AlarmSettings,
     why: str,
 ) -> None:
-    """Changes the active alert as ``act`` says and writes the alert event."""
+    """One step of the table."""
     held = patient.active.get(rule.kind)
-    if act is Act.UPDATE and rule.life is Life.HOLD:
-        # Another event of the same kind: an alert of its own.
-        _tell(out, patient, stream, rule, Act.END, None, settings, "")
-        act, held = Act.RAISE, None
-    if act is Act.RAISE:
+    phase, act = TRANSITIONS[held.phase if held is not None else Phase.IDLE, sight]
+    if act is Act.NOTHING:
+        return
+    if act in (Act.END, Act.RENEW):
+        assert held is not None
+        del patient.active[rule.kind]
+        out.append(_alert(patient, stream, rule, Act.END, held, why))
+    if act in (Act.RAISE, Act.RENEW):
         assert finding is not None
         held = patient.active[rule.kind] = Open(
             id=f"{stream}/{rule.kind}/{finding.onset}",
@@ -231,31 +338,36 @@ def _tell(
             unit=finding.unit,
             message=finding.message,
         )
-    assert held is not None
-    if act is Act.UPDATE:
-        assert finding is not None
-        held.value, held.beats, held.message = finding.value, finding.beats, finding.message
-    if act is Act.END:
-        del patient.active[rule.kind]
-    state = {Act.RAISE: AlertState.RAISED, Act.UPDATE: AlertState.UPDATED, Act.END: AlertState.ENDED}[act]
-    out.append(
-        Alert(
-            schema="ecg-monitor/alert/1",
-            id=held.id,
-            stream=stream,
-            seq=1,
-            kind=rule.kind,
-            priority=rule.priority,
-            class_=rule.class_,
-            state=state,
-            sample=patient.now,
-            onset_sample=held.onset,
-            onset_time=round(patient.start_time + held.onset / FS, 3),
-            published_time=None,
-            value=held.value,
-            limit=held.limit,
-            unit=held.unit,
-            message=f"{held.message} ({why})" if why else held.message,
-            beats=held.beats,
-        )
+        out.append(_alert(patient, stream, rule, Act.RAISE, held, ""))
+    elif act is not Act.END:
+        assert held is not None
+        held.phase = phase
+        if act is Act.UPDATE:
+            assert finding is not None
+            held.value, held.beats, held.message = finding.value, finding.beats, finding.message
+        if act is Act.LATCH:
+            why = f"{why}; latched" if why else "over; latched"
+        out.append(_alert(patient, stream, rule, act, held, why))
+
+
+def _alert(patient: Patient, stream: str, rule: Rule, act: Act, held: Open, why: str) -> Alert:
+    return Alert(
+        schema="ecg-monitor/alert/1",
+        id=held.id,
+        stream=stream,
+        seq=1,
+        kind=rule.kind,
+        priority=rule.priority,
+        class_=rule.class_,
+        state=_STATES[act],
+        latched=held.phase is Phase.LATCHED,
+        sample=patient.now,
+        onset_sample=held.onset,
+        onset_time=round(patient.start_time + held.onset / FS, 3),
+        published_time=None,
+        value=held.value,
+        limit=held.limit,
+        unit=held.unit,
+        message=f"{held.message} ({why})" if why else held.message,
+        beats=held.beats,
     )

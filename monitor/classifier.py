@@ -204,4 +204,7 @@ def _verdict(beat: Beat, probabilities: Floats, rr: int | None) -> Verdict:
         probabilities=(p[0], p[1], p[2], p[3], p[4]),
         rr=rr,
         level=beat.level,
+        amplitude=beat.amplitude,
+        p_likeness=beat.p_likeness,
+        p_amplitude=beat.p_amplitude,
     )

@@ -92,28 +92,74 @@ class QualitySettings(_Section, frozen=True, kw_only=True):
     idle_after_s: Positive
 
 
+class RhythmSettings(_Section, frozen=True, kw_only=True):
+    step_s: Annotated[float, Meta(ge=0.125)]
+    bridge_s: Annotated[float, Meta(ge=0)]
+
+
 class ClassifierSettings(_Section, frozen=True, kw_only=True):
     weights: str
     threads: Count
 
 
 class AlarmSettings(_Section, frozen=True, kw_only=True):
+    disabled: tuple[str, ...]
+    latching: tuple[str, ...]
     asystole_s: Positive
+    faint: Share
+    still: Share
+    faint_beats: Count
+    vf_reports: Count
+    vf_from: Share
+    vf_until: Share
+    vf_share: Share
+    vf_clear_reports: Count
     extreme_brady_bpm: Positive
     extreme_brady_beats: Count
     extreme_tachy_bpm: Positive
     extreme_tachy_beats: Count
+    extreme_tachy_few_bpm: Positive
+    extreme_tachy_few_beats: Count
+    extreme_good: Share
+    rate_beats: Count
+    rate_margin_bpm: Annotated[float, Meta(ge=0)]
+    tachy_bpm: Positive
+    brady_bpm: Positive
     vt_beats: Count
     vt_bpm: Positive
+    vt_least: Share
+    vt_mean: Share
     v_run_beats: Count
+    v_rhythm_beats: Count
+    svt_beats: Count
+    svt_bpm: Positive
     pause_s: Positive
+    missed_beat_rr: Positive
+    missed_beat_over: Count
+    regular: Share
     couplet_ms: Positive
     bigeminy_cycles: Count
+    r_on_t_rr: Share
+    r_on_t_pause: Positive
+    r_on_t_over: Count
+    multiform_over: Count
+    multiform_ratio: Annotated[float, Meta(gt=1)]
+    pvc_rate: Positive
+    af_s: Positive
+    af_from: Share
+    af_until: Share
+    af_clear_reports: Count
+    af_every_s: Count
+    af_weights: Annotated[tuple[float, ...], Meta(min_length=13, max_length=13)]
+    irregular_s: Positive
+    irregular_from: Share
     rate_clear_beats: Count
     clear_beats: Count
+    gap_s: Positive
     unusable_reports: Count
     usable_reports: Count
     hold_s: Positive
+    streams: dict[str, dict[str, Any]]
 
 
 class DashboardSettings(_Section, frozen=True, kw_only=True):
@@ -144,6 +190,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     filter: FilterSettings
     detector: DetectorSettings
     quality: QualitySettings
+    rhythm: RhythmSettings
     classifier: ClassifierSettings
     alarms: AlarmSettings
     dashboard: DashboardSettings
@@ -173,12 +220,29 @@ def load(path: Path | None = None) -> Settings:
             raise UsageError(f"{path}: {error.strerror or error}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{path}: not TOML: {error}") from error
-        _check_keys(overlay, table, path, "")
+        _check_keys(overlay, table, path, "", table["alarms"])
         table = _merge(table, overlay)
+    stream = ""
     try:
-        return msgspec.convert(table, Settings)
+        settings = msgspec.convert(table, Settings)
+        for stream in settings.alarms.streams:
+            for_stream(settings.alarms, stream)
+        return settings
     except msgspec.ValidationError as error:
-        raise UsageError(f"{name}: {error}") from error
+        where = f"[alarms.streams.{stream!r}] " if stream else ""
+        raise UsageError(f"{name}: {where}{error}") from error
+
+
+def for_stream(settings: AlarmSettings, stream: str) -> AlarmSettings:
+    """The settings with those of ``[alarms.streams.STREAM]`` laid over them.
+
+    Raises:
+        msgspec.ValidationError: a value there is not one of ours; :func:`load` has seen to it that there is none.
+    """
+    own = settings.streams.get(stream)
+    if not own:
+        return settings
+    return msgspec.convert({**msgspec.to_builtins(settings), **own}, AlarmSettings)
 
 
 def loads(text: str) -> Settings:
@@ -199,14 +263,22 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _check_keys(overlay: dict[str, Any], known: dict[str, Any], path: Path, prefix: str) -> None:
+def _check_keys(
+    overlay: dict[str, Any], known: dict[str, Any], path: Path, prefix: str, known_alarms: dict[str, Any]
+) -> None:
     for key, value in overlay.items():
         place = f"{prefix}{key}"
         if place.startswith("data.versions."):
             continue  # names of databases are the user's to add
+        if prefix == "alarms.streams.":  # so are those of streams; what stands there has our names
+            if not isinstance(value, dict):
+                raise UsageError(f"{path}: {place}: settings of a stream stand in [alarms.streams.{key}]")
+            own = {name: setting for name, setting in known_alarms.items() if name != "streams"}
+            _check_keys(value, own, path, f"{place}.", known_alarms)
+            continue
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {prefix}{near[0]}?" if near else f"; known here: {', '.join(known)}"
             raise UsageError(f"{path}: unknown setting {place}{hint}")
         if isinstance(value, dict) and isinstance(known[key], dict):
-            _check_keys(value, known[key], path, f"{place}.")
+            _check_keys(value, known[key], path, f"{place}.", known_alarms)

@@ -1,7 +1,7 @@
 """R peaks from samples: the detector stage's core.
 
 ``push`` takes the source's events (Opened, Samples, Gap, Lost, Closed) of any number of streams and returns those of
-the detector's link: the same ones renumbered but for Samples, and Beat, Quality and merged Gaps between them.
+the detector's link: the same ones renumbered but for Samples, and Beat, Quality, Rhythm and merged Gaps between them.
 
 Laws: one stream's events depend on its own samples alone; not on the cut into chunks, nor on other streams; samples
 that were never there (a jump of the index, a value that is not a number) are a Gap: filters begin anew behind it, the
@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import signal
 
-from monitor import candidates, filters, quality
+from monitor import candidates, filters, quality, rhythm
 from monitor import detector_kernel as kernel
 from monitor.config import Settings
 from monitor.events import (
@@ -30,6 +30,7 @@ from monitor.events import (
     Numbering,
     Opened,
     Quality,
+    Rhythm,
     Samples,
     by_stream,
 )
@@ -83,15 +84,23 @@ def _shipped() -> candidates.Network:
 class Detector:
     """The core of the detector stage; see the module's laws."""
 
-    def __init__(self, settings: Settings, network: candidates.Network | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        network: candidates.Network | None = None,
+        rhythms: rhythm.Network | None = None,
+    ) -> None:
         self._filters, self._plan = plan(settings)
         self._network = network if network is not None else _shipped()
         self._trace = kernel.no_trace()
         self._quality_plan = quality.plan(settings.quality)
+        self._watch = rhythm.watch(settings.rhythm, rhythms)
+        self._bridge = round(settings.rhythm.bridge_s * FS)
         self._rows: dict[str, int] = {}
         self._free: list[int] = []
         self._kernels = np.zeros(0, kernel.STATE)
         self._qualities = np.zeros(0, quality.STATE)
+        self._rhythms = np.zeros(0, rhythm.STATE)
         self._gap_from: dict[str, tuple[int, str]] = {}
         self._fresh: set[str] = set()
         self._numbers = Numbering()
@@ -122,6 +131,7 @@ class Detector:
             "free": list(self._free),
             "kernels": self._kernels.tobytes(),
             "qualities": self._qualities.tobytes(),
+            "rhythms": self._rhythms.tobytes(),
             "gaps": {stream: list(gap) for stream, gap in self._gap_from.items()},
             "fresh": sorted(self._fresh),
             "numbers": self._numbers.state(),
@@ -133,6 +143,7 @@ class Detector:
         self._free = list(state["free"])
         self._kernels = np.frombuffer(state["kernels"], kernel.STATE).copy()
         self._qualities = np.frombuffer(state["qualities"], quality.STATE).copy()
+        self._rhythms = np.frombuffer(state["rhythms"], rhythm.STATE).copy()
         self._gap_from = {stream: (int(gap[0]), str(gap[1])) for stream, gap in state["gaps"].items()}
         self._fresh = set(state["fresh"])
         self._numbers.restore(state["numbers"])
@@ -187,15 +198,18 @@ class Detector:
         lengths = [len(x) for _, x in ready]
         offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
         x = ready[0][1] if len(ready) == 1 else np.concatenate([x for _, x in ready])
-        # At most one quality row a block, one beat a refractory period, and those that were waiting.
-        capacity = int(offsets[-1]) // quality.BLOCK + int(offsets[-1]) // self._plan.refractory
-        found = np.empty(capacity + len(ready) * (2 + kernel.PENDING), kernel.FOUND)
+        # At most a quality row a block, a rhythm row a step (no less than a block), one beat a refractory period, and
+        # those that were waiting.
+        capacity = 2 * (int(offsets[-1]) // quality.BLOCK) + int(offsets[-1]) // self._plan.refractory
+        found = np.empty(capacity + len(ready) * (3 + kernel.PENDING), kernel.FOUND)
         count = kernel.advance(
             self._kernels,
             self._qualities,
+            self._rhythms,
             self._filters,
             self._plan,
             self._quality_plan,
+            self._watch,
             self._network,
             self._trace,
             rows,
@@ -205,10 +219,15 @@ class Detector:
         )
         # Column by column: a row of a structured array is slow to take apart.
         found = found[:count]
-        names = ("row", "what", "sample", "confirmed", "late", "amplitude", "level", "cause", "noise", "silence")
+        names = (
+            *("row", "what", "sample", "confirmed", "late", "amplitude", "level", "cause", "noise", "silence"),
+            *("vt", "vf", "p_likeness", "p_amplitude"),
+        )
         columns = [found[name].tolist() for name in names]
         windows = iter(found["window"][found["what"] == kernel.BEAT])
-        for at, what, sample, confirmed, late, amplitude, level, cause, noise, silence in zip(*columns, strict=True):
+        for at, what, sample, confirmed, late, amplitude, level, cause, noise, silence, vt, vf, p_like, p_high in zip(
+            *columns, strict=True
+        ):
             stream = ready[at][0]
             sequence = self._numbers.next(stream)
             if what == kernel.BEAT:
@@ -222,11 +241,24 @@ class Detector:
                         level=quality.LEVELS[level],
                         cause=quality.CAUSES[cause],
                         search_back=late == 1,
+                        p_likeness=round(p_like, 3),
+                        p_amplitude=round(p_high, 4),
                         window=next(windows),
                         after_gap=stream in self._fresh,
                     )
                 )
                 self._fresh.discard(stream)
+            elif what == kernel.RHYTHM:
+                out.append(
+                    Rhythm(
+                        stream=stream,
+                        seq=sequence,
+                        sample=sample,
+                        vt=round(vt, 4),
+                        vf=round(vf, 4),
+                        amplitude=round(amplitude, 4),
+                    )
+                )
             else:
                 out.append(
                     Quality(
@@ -246,7 +278,11 @@ class Detector:
         if not self._free:
             size = len(self._kernels)
             grown = max(4, 2 * size)
-            for name, dtype in (("_kernels", kernel.STATE), ("_qualities", quality.STATE)):
+            for name, dtype in (
+                ("_kernels", kernel.STATE),
+                ("_qualities", quality.STATE),
+                ("_rhythms", rhythm.STATE),
+            ):
                 array = np.zeros(grown, dtype)
                 array[:size] = getattr(self, name)
                 setattr(self, name, array)
@@ -256,6 +292,7 @@ class Detector:
         self._kernels[row] = np.zeros((), kernel.STATE)
         kernel.reset(self._kernels[row], at)
         quality.reset(self._qualities[row])
+        self._rhythms[row] = np.zeros((), rhythm.STATE)
         self._fresh.add(stream)
 
     def _row(self, stream: str) -> int:
@@ -302,6 +339,8 @@ class Detector:
         out.append(Gap(stream=stream, seq=self._numbers.next(stream), start=start, stop=stop, cause=kind))
         kernel.reset(self._kernels[row], stop)
         quality.reset(self._qualities[row])
+        if stop - start > self._bridge:
+            rhythm.reset(self._rhythms[row])
         self._fresh.add(stream)
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from monitor import candidates, quality
+from monitor import atrial, candidates, quality, rhythm
 from monitor.events import FS
 from monitor.filters import Doubles, compiled
 
@@ -44,13 +44,13 @@ WINDOW = BEFORE + 1 + AFTER
 PENDING = 4
 """R peaks that may wait for the end of their window: more than the refractory period lets in."""
 
-BEAT, QUALITY = 0, 1
+BEAT, QUALITY, RHYTHM = 0, 1, 2
 """What a row of the output speaks of."""
 
 FOUND = np.dtype(
     [
         ("row", "i8"),  # which of the call's chunks
-        ("what", "i8"),  # BEAT or QUALITY
+        ("what", "i8"),  # BEAT, QUALITY or RHYTHM
         ("sample", "i8"),  # R peak, or the sample up to which all is known
         ("confirmed", "i8"),
         ("late", "i8"),  # 1: by search-back
@@ -59,6 +59,10 @@ FOUND = np.dtype(
         ("cause", "i8"),
         ("noise", "f8"),
         ("silence", "i8"),
+        ("vt", "f8"),
+        ("vf", "f8"),
+        ("p_likeness", "f8"),
+        ("p_amplitude", "f8"),
         ("window", "f4", (WINDOW,)),
     ]
 )
@@ -95,6 +99,8 @@ STATE = np.dtype(
         ("spare", "f8"),  # probability of the best candidate rejected since the last beat; 0: none
         ("spare_peak", "i8"),
         ("spare_height", "f8"),
+        ("p_wave", "f8", (atrial.POINTS,)),  # average of the stretch before the complexes, mV
+        ("p_beats", "i8"),  # beats in it
         ("filtered", "f8", (RING,)),
         ("squared", "f8", (SQUARES,)),
         ("feature", "f8", (RING,)),
@@ -178,6 +184,8 @@ def reset(s: Any, at: int) -> None:
     s.waiting = 0
     s.spare = 0.0
     s.filtered[:] = 0.0
+    s.p_wave[:] = 0.0
+    s.p_beats = 0
     s.squared[:] = 0.0
     s.feature[:] = 0.0
 
@@ -437,6 +445,7 @@ def publish(s: Any, q: Any, plan: Plan, row: int, out: Any) -> None:
     out.amplitude = s.filtered[(r + plan.lag) & _MASK]
     out.level = q.level
     out.cause = q.cause
+    out.p_likeness, out.p_amplitude = atrial.look(s, s.filtered, _MASK, r + plan.lag)
     for k in range(WINDOW):
         n = r + plan.lag - BEFORE + k
         out.window[k] = s.filtered[n & _MASK] if n >= s.origin else 0.0
@@ -450,9 +459,11 @@ def publish(s: Any, q: Any, plan: Plan, row: int, out: Any) -> None:
 def advance(
     states: Any,
     qualities: Any,
+    rhythms: Any,
     filters: Filters,
     plan: Plan,
     quality_plan: quality.Plan,
+    watch: rhythm.Watch,
     net: candidates.Network,
     trace: Trace,
     rows: Any,
@@ -473,6 +484,7 @@ def advance(
     for i in range(rows.shape[0]):
         s = states[rows[i]]
         q = qualities[rows[i]]
+        r = rhythms[rows[i]]
         begin = s.next
         for block in range(offsets[i], offsets[i + 1], _BLOCK):
             end = min(block + _BLOCK, offsets[i + 1])
@@ -483,6 +495,7 @@ def advance(
                 n = min(due(s, plan), first + end - k - 1)
                 scan(s, plan, first, n)
                 quality.fold(q, quality_plan, x, k, k + n + 1 - first, s.feature, first, _MASK)
+                rhythm.fold(r, watch.tables, s.filtered, _MASK, first, n)
                 k += n + 1 - first
                 s.next = n + 1
                 if s.learned == 1:
@@ -508,5 +521,14 @@ def advance(
                         row.cause = q.cause
                         row.noise = q.noise
                         row.silence = silence
+                        count += 1
+                    if (n + 1) % watch.step == 0 and rhythm.judge(r, watch):
+                        row = out[count]
+                        row.row = i
+                        row.what = RHYTHM
+                        row.sample = n + 1
+                        row.vt = r.vt
+                        row.vf = r.vf
+                        row.amplitude = r.amplitude
                         count += 1
     return count

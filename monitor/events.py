@@ -150,6 +150,20 @@ class Quality(StreamEvent, frozen=True, kw_only=True):
     """Samples since the last R peak, or since the signal began where there was none yet; 0 inside a gap."""
 
 
+class Rhythm(StreamEvent, frozen=True, kw_only=True):
+    """What the last four seconds of samples look like, whatever beats were found in them: once a second, and not until
+    four seconds after a gap."""
+
+    sample: int
+    """The window ends here: the first sample that is not in it."""
+    vt: float
+    """Probability of ventricular tachycardia, four decimals."""
+    vf: float
+    """Probability of ventricular flutter or fibrillation, four decimals."""
+    amplitude: float
+    """Peak-to-peak value of the filtered signal in the quietest of the window's seconds, mV."""
+
+
 class Beat(StreamEvent, frozen=True, kw_only=True):
     """A heartbeat, found."""
 
@@ -165,6 +179,10 @@ class Beat(StreamEvent, frozen=True, kw_only=True):
     """Found late, at a lowered threshold, because no beat had come."""
     window: Floats
     """[beats.WINDOW] filtered signal around the R peak, mV."""
+    p_likeness: float
+    """Correlation of what comes before the QRS complex with the patient's average of it; 0 for the first beats."""
+    p_amplitude: float
+    """Peak-to-peak value of that average over the complex's own."""
     after_gap: bool
     """No RR interval reaches back from here: the first beat of the stream, or the first after a gap."""
 
@@ -180,6 +198,21 @@ class Verdict(StreamEvent, frozen=True, kw_only=True):
     rr: int | None
     """RR interval that ends here, samples; None where none reaches back."""
     level: Level
+    amplitude: float
+    """As the beat's: signed deflection at the R peak, mV."""
+    p_likeness: float
+    """As the beat's."""
+    p_amplitude: float
+    """As the beat's."""
+
+
+class Acknowledge(StreamEvent, frozen=True, kw_only=True):
+    """A person has seen an alert. Comes to the alarms from outside of the links."""
+
+    sample: int
+    """Up to where the person could see, 360 Hz."""
+    alert: str | None
+    """The alert's id; None: all of the stream's."""
 
 
 class Alert(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert", rename={"class_": "class"}):
@@ -197,6 +230,8 @@ class Alert(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert", re
     priority: Priority
     class_: Literal["physiological", "technical"]
     state: AlertState
+    latched: bool
+    """Its condition is over; it stays until a person acknowledges it."""
     sample: int
     """Where this event holds, 360 Hz (in alarms.jsonl: the record's own rate)."""
     onset_sample: int
@@ -243,7 +278,7 @@ class Status(Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
     """For people: the device, the model, …"""
 
 
-Event = Opened | Samples | Gap | Lost | Closed | Quality | Beat | Verdict | Alert
+Event = Opened | Samples | Gap | Lost | Closed | Quality | Rhythm | Beat | Verdict | Acknowledge | Alert
 """What belongs to a stream and is numbered."""
 
 E = TypeVar("E")

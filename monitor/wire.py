@@ -29,7 +29,21 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from monitor.events import Alert, Beat, Closed, Event, Gap, Lost, Opened, Quality, Samples, Status, Verdict
+from monitor.events import (
+    Acknowledge,
+    Alert,
+    Beat,
+    Closed,
+    Event,
+    Gap,
+    Lost,
+    Opened,
+    Quality,
+    Rhythm,
+    Samples,
+    Status,
+    Verdict,
+)
 
 MAGIC = b"ECGM"
 VERSION = 1
@@ -38,7 +52,7 @@ _HEADER = struct.Struct("<4sHHQQIII")
 _MAX_DIMENSIONS = 2
 
 Wired = Event | Status
-_Union = Opened | Samples | Gap | Lost | Closed | Quality | Beat | Verdict | Alert | Status
+_Union = Opened | Samples | Gap | Lost | Closed | Quality | Rhythm | Beat | Verdict | Acknowledge | Alert | Status
 
 
 class FrameError(ValueError):

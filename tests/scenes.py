@@ -71,14 +71,15 @@ def opened(stream="demo", source="replay:demo", leads=("MLII",), length=108000, 
 def beat(stream, sample, after_gap=False):
     return Beat(
         stream=stream, seq=number(stream), sample=sample, confirmed=sample + 60, amplitude=1.2, level=Level.GOOD,
-        cause=Cause.NONE, search_back=False, window=np.zeros(4, np.float32), after_gap=after_gap,
+        cause=Cause.NONE, search_back=False, p_likeness=0.9, p_amplitude=0.1, window=np.zeros(4, np.float32),
+        after_gap=after_gap,
     )  # fmt: skip
 
 
 def verdict(stream, sample, label=BeatClass.N, rr: int | None = 290):
     return Verdict(
         stream=stream, seq=number(stream), sample=sample, label=label, probabilities=(1.0, 0.0, 0.0, 0.0, 0.0),
-        rr=rr, level=Level.GOOD,
+        rr=rr, level=Level.GOOD, amplitude=1.2, p_likeness=0.9, p_amplitude=0.1,
     )  # fmt: skip
 
 
@@ -104,7 +105,7 @@ def alert(
 ):
     return Alert(
         schema=SCHEMA, id=f"{stream}-{kind}-{onset or sample}", stream=stream, seq=number(stream), kind=kind,
-        priority=priority, class_=class_ or "physiological", state=state, sample=sample,
+        priority=priority, class_=class_ or "physiological", state=state, latched=False, sample=sample,
         onset_sample=sample if onset is None else onset, onset_time=EPOCH + (sample if onset is None else onset) / FS,
         published_time=None, value=None,
         limit=None, unit="", message=text, beats=beats,

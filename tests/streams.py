@@ -66,6 +66,7 @@ def told(events: Sequence[Event]) -> list[bytes]:
 
 ALERT = Alert(
     schema="ecg-monitor/alert/1", id="p/vt/10", stream="p", seq=3, kind="vt", priority=Priority.HIGH,
-    class_="physiological", state=AlertState.RAISED, sample=100, onset_sample=10, onset_time=1.5, published_time=None,
+    class_="physiological", state=AlertState.RAISED, latched=False, sample=100,
+    onset_sample=10, onset_time=1.5, published_time=None,
     value=182.0, limit=100.0, unit="1/min", message="ventricular tachycardia", beats=(10, 60, 100),
 )  # fmt: skip

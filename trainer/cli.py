@@ -1,4 +1,4 @@
-"""``ecg-train``: fit, evaluate, draw and export the beat classifier, and fit the detector's candidate network."""
+"""``ecg-train``: fit, evaluate, draw and export the beat classifier, and fit the detector's networks."""
 
 import argparse
 import json
@@ -71,6 +71,20 @@ def parser() -> argparse.ArgumentParser:
     qrs.add_argument("--out", type=Path, required=True, metavar="FILE")
     qrs.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the recipe: rounds=2")
     qrs.add_argument("--threads", type=int, default=2, help="of torch")
+    rhythm = commands.add_parser(
+        "rhythm",
+        help="train the network that sees fibrillation in samples",
+        epilog="examples:\n  ecg-train rhythm --folds 1 --out monitor/rhythm.safetensors\n"
+        "  ecg-train rhythm --folds 5 --out runs/rhythm/whole.safetensors",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    rhythm.add_argument("--folds", type=int, default=5, help="parts of the cross-validation; 1: none (default: 5)")
+    rhythm.add_argument("--out", type=Path, required=True, metavar="FILE")
+    rhythm.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the recipe: epochs=20")
+    rhythm.add_argument("--threads", type=int, default=2, help="of torch")
+    commands.add_parser(
+        "af", help="fit the weights by which atrial fibrillation is judged; prints a line of config.toml"
+    )
     return top
 
 
@@ -79,7 +93,15 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         settings = config.load(given.config)
-        commands = {"fit": _fit, "evaluate": _evaluate, "figures": _figures, "export": _export, "qrs": _qrs}
+        commands = {
+            "fit": _fit,
+            "evaluate": _evaluate,
+            "figures": _figures,
+            "export": _export,
+            "qrs": _qrs,
+            "rhythm": _rhythm,
+            "af": _af,
+        }
         return commands[given.command](given, settings)
     except UserError as error:
         print(f"ecg-train: {error}", file=sys.stderr)
@@ -159,6 +181,26 @@ def _records(protocol: Protocol, on: str) -> tuple[str, ...]:
         has = [name for name, one in PROTOCOLS.items() if (one.test if on == "test" else one.validate)]
         raise UserError(f"--on {on}: {protocol.name} has no records for it; {', '.join(has)} have")
     return records
+
+
+def _rhythm(given: argparse.Namespace, settings: config.Settings) -> int:
+    import torch
+
+    from trainer.rhythm import Recipe, records, run
+
+    recipe = _recipe(given.set, Recipe)
+    torch.set_num_threads(given.threads)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    run(records(settings), given.folds, recipe, settings, given.out, lambda line: print(line, flush=True))
+    print(given.out)
+    return 0
+
+
+def _af(given: argparse.Namespace, settings: config.Settings) -> int:
+    from trainer.irregularity import run
+
+    run(settings, lambda line: print(line, flush=True))
+    return 0
 
 
 def _evaluate(given: argparse.Namespace, settings: config.Settings) -> int:

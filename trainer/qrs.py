@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 from scipy import signal as dsp
 from torch import nn
 
-from monitor import candidates, quality
+from monitor import candidates, quality, rhythm
 from monitor import detector_kernel as kernel
 from monitor.config import Settings
 from monitor.detector import plan
@@ -171,13 +171,15 @@ def examples(
     out = np.zeros(len(x) // 20, kernel.FOUND)
     filters, how = plan(settings)
     what = quality.plan(settings.quality)
+    rhythms, watch = np.zeros(1, rhythm.STATE), rhythm.watch(settings.rhythm, rhythm.blank())
     rows = np.zeros(1, np.int64)
     at = 0
     while at < len(x):
         piece = x[at : at + int(rng.integers(*_STRETCH))]
         told = trace._replace(teacher=trace.teacher[at : at + len(piece)])
         offsets = np.array([0, len(piece)])
-        kernel.advance(states, qualities, filters, how, what, network or blank(), told, rows, offsets, piece, out)
+        decider = network or blank()
+        kernel.advance(states, qualities, rhythms, filters, how, what, watch, decider, told, rows, offsets, piece, out)
         at += len(piece)
         if shaken and rng.random() < _SHAKEN:
             shake(states[0], how, rng)

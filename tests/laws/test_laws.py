@@ -18,7 +18,7 @@ from monitor.alarms import Alarms
 from monitor.checkpoint import SHIPPED, load
 from monitor.classifier import Classifier, choose_device
 from monitor.detector import Detector
-from monitor.events import FS, Event, Lost, Samples
+from monitor.events import FS, Acknowledge, Alert, Event, Lost, Samples
 from monitor.stage import Chain, Core
 
 CONFIG = config.load()
@@ -46,6 +46,10 @@ UPSTREAM: dict[str, Callable[[], Core] | None] = {
 def signal_of(kind: str) -> np.ndarray:
     """A minute of something difficult."""
     x = demo(60.0, start=60.0 if kind != "quiet" else 200.0).copy()
+    if kind == "fibrillating":  # a wave that wanders about 5 Hz, from the 20th second to the 40th; then it is still
+        t = np.arange(20 * FS) / FS
+        x[20 * FS : 40 * FS] = 0.6 * np.sin(2 * np.pi * (5.0 * t + 0.4 * np.sin(1.3 * t))) * (1 + 0.3 * np.sin(2.1 * t))
+        x[40 * FS : 58 * FS] *= 0.02
     if kind == "damaged":
         x[4000:4100] = np.nan
         x[9000:9002] = np.inf
@@ -59,7 +63,7 @@ def source(kind: str, stream: str, cuts: tuple[int, ...] = ()) -> list[Event]:
     return with_gap(events, 17000, 18500) if kind == "gapped" else events
 
 
-KINDS = ("plain", "damaged", "gapped", "quiet")
+KINDS = ("plain", "damaged", "gapped", "quiet", "fibrillating")
 
 
 def inputs(name: str, kind: str, stream: str = "p") -> list[Event]:
@@ -75,7 +79,10 @@ def inputs(name: str, kind: str, stream: str = "p") -> list[Event]:
     # A source that goes silent and comes back.
     middle = len(out) // 2
     lost = Lost(stream=stream, seq=out[middle].seq, sample=0)
-    return out if name != "alarms" else [*out[:middle], lost, *out[middle:]]
+    # And a person who acknowledges.
+    seen = Acknowledge(stream=stream, seq=1, sample=0, alert=None)
+    late = middle + middle // 2
+    return out if name != "alarms" else [*out[:middle], lost, *out[middle:late], seen, *out[late:]]
 
 
 INPUTS = {(name, kind): inputs(name, kind) for name in CORES for kind in KINDS}
@@ -175,6 +182,12 @@ def rename(events: list[Event], stream: str) -> list[Event]:
             changes["id"] = event.id.replace(f"{event.stream}/", f"{stream}/", 1)
         out.append(msgspec.structs.replace(event, **changes))
     return out
+
+
+def test_the_waves_are_seen_and_the_still_line_too() -> None:
+    """Otherwise the laws above would hold of an empty thing."""
+    kinds = {e.kind for e in CORES["whole"]().push(source("fibrillating", "p")) if isinstance(e, Alert)}
+    assert kinds >= {"vf", "asystole"}
 
 
 def test_a_name_may_be_used_again() -> None:

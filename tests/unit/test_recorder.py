@@ -13,7 +13,8 @@ from monitor.wire import decode_alert
 
 def verdict(sample, label="N"):
     p = (1.0, 0.0, 0.0, 0.0, 0.0)
-    return Verdict(stream="p", seq=1, sample=sample, label=BeatClass(label), probabilities=p, rr=None, level=Level.GOOD)
+    return Verdict(stream="p", seq=1, sample=sample, label=BeatClass(label), probabilities=p, rr=None, level=Level.GOOD,
+                   amplitude=1.0, p_likeness=0.9, p_amplitude=0.1)  # fmt: skip
 
 
 @pytest.mark.parametrize(("fs", "start"), [(360.0, 0), (250.0, 0), (128.0, 1280), (1000.0, 7)])

@@ -1,0 +1,67 @@
+"""Short real excerpts through the whole pipeline: guards of the chain, not of the accuracy."""
+
+from itertools import pairwise
+
+import numpy as np
+from streams import demo, played
+
+from monitor.events import FS, Alert, AlertState, Beat
+from monitor.pipeline import detector, judge
+from monitor.sources import SourceRequest, open_source
+
+
+def raised(data_dir, settings, record, first, seconds):
+    """(kind, s after ``first``) of what is raised in an excerpt."""
+    request = SourceRequest(
+        uri=f"replay:{data_dir / record}", stream="p", now=0.0, start_s=float(first), duration_s=float(seconds)
+    )
+    source = open_source(request, settings)
+    events = []
+    while read := source.read(60 * FS):
+        events += read
+    source.close()
+    out = judge(settings, "cpu")[0].push(detector(settings)[0].push(events))
+    return [(a.kind, a.sample / FS) for a in out if isinstance(a, Alert) and a.state is AlertState.RAISED]
+
+
+def test_fibrillation_is_told_within_five_seconds(settings, data_dir):
+    found = raised(data_dir, settings, "cudb/cu01", 194, 40)  # the onset is marked at 214.2 s
+    times = [at for kind, at in found if kind in ("vf", "vt")]
+    assert times
+    assert 15.0 <= times[0] <= 25.2
+
+
+def test_flutter_is_told(settings, data_dir):
+    found = raised(data_dir, settings, "mitdb/207", 0, 60)
+    assert "asystole" not in [kind for kind, _ in found]
+    found = raised(data_dir, settings, "vfdb/424", 1250, 60)  # fibrillation from 1259 s
+    assert any(kind == "vf" and at <= 20 for kind, at in found)
+
+
+def test_bigeminy_is_told_and_noise_is_no_tachycardia(settings, data_dir):
+    assert {kind for kind, _ in raised(data_dir, settings, "mitdb/119", 0, 180)} & {"bigeminy", "trigeminy"}
+    kinds = {kind for kind, _ in raised(data_dir, settings, "nstdb/em", 0, 120)}
+    assert not kinds & {"vf", "vt"}
+
+
+def test_beats_carry_evidence_of_p_waves(settings, data_dir):
+    """Sinus rhythm against atrial fibrillation."""
+    likeness = {}
+    for record in ("101", "203"):
+        request = SourceRequest(uri=f"replay:{data_dir}/mitdb/{record}", stream="p", now=0.0, duration_s=60.0)
+        source = open_source(request, settings)
+        out = detector(settings)[0].push(source.read(60 * FS))
+        source.close()
+        found = [e for e in out if isinstance(e, Beat)]
+        assert all(a.sample < b.sample for a, b in pairwise(found))
+        likeness[record] = float(np.median([e.p_likeness for e in found[8:]]))
+    assert likeness["101"] > 0.7 > likeness["203"]
+
+
+def test_an_electrode_that_comes_off_is_no_asystole(settings):
+    x = demo(60.0).copy()
+    x[30 * FS :] = 4.0 * (1 - 2.0 ** (-np.arange(30 * FS) / (4.0 * FS)))  # the amplifier's way to its limit
+    out = judge(settings, "cpu")[0].push(detector(settings)[0].push(played(x)))
+    kinds = [a.kind for a in out if isinstance(a, Alert) and a.state is AlertState.RAISED]
+    assert "lead_off" in kinds
+    assert "asystole" not in kinds[: kinds.index("lead_off")]

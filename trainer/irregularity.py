@@ -1,0 +1,118 @@
+"""Fits the weights of `[alarms] af_weights`: how probably a stretch of beats is atrial fibrillation.
+
+The examples are what the live pipeline makes of challenge2017's strips of 30 s and more and of mitdb's DS1 in windows
+of 45 s, of which the reference says AF throughout or not at all (flutter is left out). A ridge-penalised logistic
+regression, by Newton's method.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor import irregularity
+from monitor.config import Settings
+from monitor.events import FS, Verdict
+from monitor.pipeline import whole
+from monitor.sources import SourceRequest, open_source
+from replay import physionet
+from trainer.protocols import DS1
+from trainer.references import load_reference
+
+Doubles = npt.NDArray[np.float64]
+
+_STRIP_S = 29.5
+_WINDOW_S, _STEP_S = 45, 30
+_DS1_WEIGHT = 0.25
+"""A window of DS1 against a strip: there are many of few patients."""
+_AF_WEIGHT = 2.0
+_PENALTY = 5e-3
+_FOLDS = 5
+
+
+def verdicts(record: str, settings: Settings) -> tuple[list[Verdict], float]:
+    """Beats of ``database/record`` by the live pipeline, first lead, and the record's length, s."""
+    core = whole(settings, "cpu")
+    path = physionet.locate(record, settings.data)
+    source = open_source(SourceRequest(uri=f"replay:{path}", stream=record, now=0.0), settings)
+    found: list[Verdict] = []
+    seconds = 0.0
+    while events := source.read(60 * FS):
+        out = core.push(events)
+        found += [event for event in out if isinstance(event, Verdict)]
+        seconds = max([seconds, *(event.sample / FS for event in out if hasattr(event, "sample"))])
+    source.close()
+    return found, seconds
+
+
+def examples(settings: Settings) -> tuple[Doubles, Doubles, Doubles, list[str]]:
+    """Measures [n, measure], whether AF [n], weight [n], record [n]."""
+    x: list[list[float]] = []
+    y: list[float] = []
+    weights: list[float] = []
+    names: list[str] = []
+
+    def add(record: str, beats: list[Verdict], af: bool, weight: float) -> None:
+        measured = irregularity.measure(beats)
+        if measured is not None:
+            x.append(measured)
+            y.append(float(af))
+            weights.append(weight)
+            names.append(record)
+
+    folder = next(f / "challenge2017" for f in physionet.folders(settings.data) if (f / "challenge2017").is_dir())
+    for line in (folder / "REFERENCE.csv").read_text("utf-8").split():
+        name, truth = line.split(",")
+        beats, seconds = verdicts(f"challenge2017/{name}", settings)
+        if seconds >= _STRIP_S:
+            add(f"challenge2017/{name}", beats, truth == "A", 1.0)
+    for name in DS1:
+        record = f"mitdb/{name}"
+        beats, seconds = verdicts(record, settings)
+        reference = load_reference(physionet.locate(record, settings.data))
+        begins = [(sample / reference.fs, rhythm) for sample, rhythm in reference.rhythms]
+        ends = [*(begin for begin, _ in begins), seconds][1:]
+        for first in range(0, int(seconds), _STEP_S):
+            last = first + _WINDOW_S
+            there = {name for (a, name), b in zip(begins, ends, strict=True) if a < last and b > first}
+            if "AFL" in there or ("AFIB" in there and len(there) > 1):
+                continue
+            window = [beat for beat in beats if first * FS <= beat.sample < last * FS]
+            add(record, window, "AFIB" in there, _DS1_WEIGHT)
+    return np.array(x), np.array(y), np.array(weights), names
+
+
+def fit(x: Doubles, y: Doubles, weights: Doubles) -> Doubles:
+    """The constant and one weight a measure."""
+    mean, scale = x.mean(0), x.std(0) + 1e-9
+    z = np.column_stack([(x - mean) / scale, np.ones(len(x))])
+    counts = np.where(y > 0, _AF_WEIGHT, 1.0) * weights
+    penalty = np.append(np.full(x.shape[1], _PENALTY), 0.0)
+    b = np.zeros(z.shape[1])
+    for _ in range(40):
+        p = 1.0 / (1.0 + np.exp(-z @ b))
+        gradient = z.T @ (counts * (p - y)) / len(y) + penalty * b
+        hessian = (z.T * (counts * p * (1.0 - p))) @ z / len(y) + np.diag(penalty + 1e-9)
+        b -= np.linalg.solve(hessian, gradient)
+    w = b[:-1] / scale
+    out: Doubles = np.concatenate([[b[-1] - w @ mean], w])
+    return out
+
+
+def run(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Cross-validates by record, then prints the line for config.toml."""
+    x, y, weights, names = examples(settings)
+    part = {
+        name: k % _FOLDS for k, name in enumerate(np.random.default_rng(0).permutation(sorted(set(names))).tolist())
+    }
+    parts = np.array([part[name] for name in names])
+    p = np.zeros(len(y))
+    for k in range(_FOLDS):
+        own = parts == k
+        found = fit(x[~own], y[~own], weights[~own])
+        p[own] = 1.0 / (1.0 + np.exp(-(x[own] @ found[1:] + found[0])))
+    strips = np.array([name.startswith("challenge2017/") for name in names])
+    af, called = y[strips] > 0, p[strips] >= settings.alarms.af_from
+    f1 = 2 * np.sum(af & called) / max(np.sum(af) + np.sum(called), 1)
+    tell(f"{int(strips.sum())} strips, {int(af.sum())} of them AF; held out: F1 {f1:.3f}")
+    tell(f"af_weights = {np.round(fit(x, y, weights), 3).tolist()}")
