@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 from safetensors import safe_open
 
 from monitor import config, irregularity, rhythm, wire
@@ -30,6 +29,7 @@ from monitor.checkpoint import SHIPPED, load
 from monitor.classifier import Classifier, choose_device
 from monitor.config import Settings
 from monitor.detector import Detector
+from monitor.detector_kernel import AFTER
 from monitor.events import (
     FS,
     Alert,
@@ -44,6 +44,7 @@ from monitor.events import (
     Quality,
     Status,
     Verdict,
+    position,
 )
 from monitor.sources import SourceRequest, open_source
 from replay import physionet
@@ -186,13 +187,14 @@ def reference_alarms(reference: Reference, settings: Settings) -> list[Spell]:
             for at in range(FS // 8, last, FS // 8)
         ),
     ]
-    events.sort(key=lambda event: getattr(event, "sample", 0))
-    peaks = np.array([event.sample for event in verdicts if isinstance(event, Verdict)])
+    # As live: a beat is known when its window is complete, and silence is counted until then.
+    events.sort(key=lambda event: position(event) + (AFTER if isinstance(event, Verdict) else 0))
+    known = 0
     for k, event in enumerate(events):
-        if isinstance(event, Quality):
-            before = int(np.searchsorted(peaks, event.sample, side="right")) - 1
-            silence = event.sample - int(peaks[before]) if before >= 0 else event.sample
-            events[k] = msgspec.structs.replace(event, silence=silence)
+        if isinstance(event, Verdict):
+            known = event.sample
+        elif isinstance(event, Quality):
+            events[k] = msgspec.structs.replace(event, silence=max(event.sample - known, 0))
     return spells_of(event for event in Alarms(settings).push(events) if isinstance(event, Alert))
 
 
