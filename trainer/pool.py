@@ -1,6 +1,6 @@
 """The training's sequences, prepared once and held in memory: every recording several times over, each time changed.
 
-Three kinds: recordings with augmented signals; rhythms composed of a patient's own beats (``trainer.rhythms``); and
+Three kinds: recordings with augmented signals; rhythms composed of a patient's own beats (``trainer.composition``); and
 short strips without beat annotations, whose rhythm alone is known, as negatives: in a strip called normal or atrial
 fibrillation a beat that looks like the others is N, and of the rest nothing is claimed.
 """
@@ -18,9 +18,9 @@ from monitor.beats import FEATURES
 from monitor.config import Settings
 from monitor.events import CLASSES
 from replay import physionet
+from trainer.composition import composed
 from trainer.dataset import UNKNOWN, Recording, Sequence, augmented, draw, prepare, read, read_noise, read_signal
 from trainer.protocols import Protocol
-from trainer.rhythms import composed
 
 Kind = Literal["recorded", "composed", "normal", "fibrillation"]
 

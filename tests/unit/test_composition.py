@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from monitor.events import CLASSES, FS
+from trainer.composition import composed
 from trainer.dataset import Recording, find_beats, read
 from trainer.ec57 import detection
-from trainer.rhythms import composed
 
 N, S, V = (CLASSES.index(name) for name in "NSV")
 
