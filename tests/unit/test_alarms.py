@@ -4,6 +4,7 @@ import json
 from itertools import product
 
 import jsonschema
+import msgspec
 import numpy as np
 import pytest
 
@@ -32,6 +33,13 @@ from monitor.rules import BY_KIND, OVERRULED_BY, RULES, Life
 from monitor.wire import alert_schema, encode_alert
 
 N, V = BeatClass.N, BeatClass.V
+
+
+@pytest.fixture
+def settings(settings):
+    """With what bedside monitors latch; the shipped settings latch nothing."""
+    latching = ("asystole", "vf", "vt")
+    return msgspec.structs.replace(settings, alarms=msgspec.structs.replace(settings.alarms, latching=latching))
 
 
 class Patient:
