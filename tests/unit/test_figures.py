@@ -29,9 +29,17 @@ PEAKS = [1000, 1300, 1500, 2000, 2400]
 def verdict(sample, label):
     shares = tuple(0.8 if c.value == label else 0.05 for c in CLASSES)
     return Verdict(
-        stream="r", seq=0, sample=sample, label=BeatClass(label), probabilities=shares, rr=None, level=Level.GOOD,
-        amplitude=1.0, p_likeness=0.9, p_amplitude=0.1,
-    )  # fmt: skip
+        stream="r",
+        seq=0,
+        sample=sample,
+        label=BeatClass(label),
+        probabilities=shares,
+        rr=None,
+        level=Level.GOOD,
+        amplitude=1.0,
+        p_likeness=0.9,
+        p_amplitude=0.1,
+    )
 
 
 @pytest.fixture(scope="module")

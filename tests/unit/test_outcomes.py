@@ -22,9 +22,17 @@ def verdict(sample, label="N", p=0.9):
     shares = [(1 - p) / 4] * 5
     shares[CLASSES.index(BeatClass(label))] = p
     return Verdict(
-        stream="r", seq=0, sample=sample, label=BeatClass(label), probabilities=tuple(shares), rr=None, level=Level.GOOD,
-        amplitude=1.0, p_likeness=0.9, p_amplitude=0.1,
-    )  # fmt: skip
+        stream="r",
+        seq=0,
+        sample=sample,
+        label=BeatClass(label),
+        probabilities=tuple(shares),
+        rr=None,
+        level=Level.GOOD,
+        amplitude=1.0,
+        p_likeness=0.9,
+        p_amplitude=0.1,
+    )
 
 
 def said(text):
