@@ -52,12 +52,12 @@ def ours(signals: list[np.ndarray], chunk: int) -> Callable[[], None]:
     return run
 
 
-def kernel_alone(signals: list[np.ndarray], chunk: int) -> Callable[[], None]:
-    """Arrays in, arrays out; ``chunk`` samples of every stream at a time."""
+def kernel_alone(signals: list[np.ndarray], chunk: int, *, waves: bool = False) -> Callable[[], None]:
+    """Arrays in, arrays out; ``chunk`` samples of every stream at a time; ``waves``: with the look for VF, too."""
     settings = config.load()
     filters, how = plan(settings)
     what, network = quality.plan(settings.quality), candidates.load()
-    watch = rhythm.watch(settings.rhythm)
+    watch = rhythm.watch(settings.rhythm) if waves else rhythm.watch(settings.rhythm)._replace(step=0)
     streams, length = len(signals), len(signals[0])
     pieces = [
         np.concatenate([np.asarray(x[at : at + chunk], np.float64) for x in signals]) for at in range(0, length, chunk)
@@ -101,6 +101,10 @@ def main() -> None:
         "kernel, one stream, whole array": (kernel_alone(records[:1], n), n),
         "kernel, one stream, chunks of 1 s": (kernel_alone(records[:1], FS), n),
         "kernel, 1,000 streams, chunks of 1 s": (kernel_alone(many, FS), STREAMS * STREAM_S * FS),
+        "kernel with the look for VF, 1,000 streams, chunks of 1 s": (
+            kernel_alone(many, FS, waves=True),
+            STREAMS * STREAM_S * FS,
+        ),
         "stage, one stream, whole array": (ours(records[:1], n), n),
         "stage, one stream, chunks of 0.1 s": (ours(records[:1], FS // 10), n),
         "stage, 1,000 streams, chunks of 1 s": (ours(many, FS), STREAMS * STREAM_S * FS),

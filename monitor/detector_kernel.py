@@ -495,7 +495,8 @@ def advance(
                 n = min(due(s, plan), first + end - k - 1)
                 scan(s, plan, first, n)
                 quality.fold(q, quality_plan, x, k, k + n + 1 - first, s.feature, first, _MASK)
-                rhythm.fold(r, watch.tables, s.filtered, _MASK, first, n)
+                if watch.step > 0:
+                    rhythm.fold(r, watch.tables, s.filtered, _MASK, first, n)
                 k += n + 1 - first
                 s.next = n + 1
                 if s.learned == 1:
@@ -522,7 +523,7 @@ def advance(
                         row.noise = q.noise
                         row.silence = silence
                         count += 1
-                    if (n + 1) % watch.step == 0 and rhythm.judge(r, watch):
+                    if watch.step > 0 and (n + 1) % watch.step == 0 and rhythm.judge(r, watch):
                         row = out[count]
                         row.row = i
                         row.what = RHYTHM

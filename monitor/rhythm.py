@@ -191,7 +191,7 @@ class Watch(NamedTuple):
     tables: Tables
     network: Network
     step: int
-    """Samples between two looks."""
+    """Samples between two looks; 0: none is taken, where only R peaks are wanted."""
 
 
 def watch(settings: RhythmSettings, network: Network | None = None) -> Watch:
