@@ -55,7 +55,7 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (an hour)
 
 train: $(READY) ## the weights that ship, anew (half an hour)
 	$(BIN)/ecg-train qrs --out runs/qrs.safetensors
-	$(BIN)/ecg-train fit --protocol everything --set steps=700 --out runs/everything
+	$(BIN)/ecg-train fit --protocol everything --set steps=1300 --set composed=0.25 --set strips=0.2 --out runs/everything
 
 clean: ## what was made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache runs

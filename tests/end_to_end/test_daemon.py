@@ -132,7 +132,12 @@ def test_a_stage_that_is_killed_comes_back(start, stage):
     daemon.up()
     before = daemon.children()[stage]
     before.kill()
-    daemon.until(lambda: stage in daemon.children() and daemon.children()[stage].pid != before.pid, f"{stage} again")
+
+    def again():
+        child = daemon.children().get(stage)  # looked at once: it comes and goes
+        return child is not None and child.pid != before.pid
+
+    daemon.until(again, f"{stage} again")
     size = len(daemon.said)
     daemon.until(lambda: "heart rate" in daemon.said[size:], "signal again")
     daemon.interrupt()
