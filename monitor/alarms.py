@@ -26,6 +26,8 @@ from monitor.events import (
     AlertState,
     Cause,
     Closed,
+    Command,
+    Enable,
     Event,
     Gap,
     Level,
@@ -34,6 +36,7 @@ from monitor.events import (
     Opened,
     Quality,
     Rhythm,
+    Silence,
     Verdict,
     position,
 )
@@ -123,24 +126,30 @@ class Alarms:
         self._own: dict[str, AlarmSettings] = {}
         self._patients: dict[str, Patient] = {}
         self._numbers = Numbering()
+        self._last: dict[str, int] = {}
+        """By stream, the number of its last alert."""
 
     def push(self, events: Sequence[Event]) -> list[Event]:
         """The classifier's events in; the same, renumbered, each followed by the alerts that it brought, out. What a
-        person acknowledges comes in as an event too, and goes out as alerts alone."""
+        person wants comes in as an event too; an acknowledgement goes out as alerts alone."""
         out: list[Event] = []
         for event in events:
             stream = event.stream
+            if isinstance(event, Command):
+                if stream not in self._patients:
+                    continue
+                event = msgspec.structs.replace(event, sample=self._patients[stream].now)  # noqa: PLW2901
             if not isinstance(event, Acknowledge):
                 out.append(msgspec.structs.replace(event, seq=self._numbers.next(stream)))
-            elif stream not in self._patients:
-                continue
             patient = self._patients.setdefault(stream, Patient())
             if isinstance(event, Opened):
                 patient = self._patients[stream] = Patient(start_time=event.start_time)
             if stream not in self._own:
                 self._own[stream] = for_stream(self._settings, stream)
             for alert in advance(patient, event, self._own[stream]):
-                out.append(msgspec.structs.replace(alert, seq=self._numbers.next(stream)))
+                number = self._numbers.next(stream)
+                out.append(msgspec.structs.replace(alert, seq=number, previous=self._last.get(stream, 0)))
+                self._last[stream] = number
             if isinstance(event, Closed):
                 del self._patients[stream], self._own[stream]
         return out
@@ -150,21 +159,30 @@ class Alarms:
         return {
             "patients": {stream: msgspec.to_builtins(patient) for stream, patient in self._patients.items()},
             "numbers": self._numbers.state(),
+            "last": dict(self._last),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """The inverse of :meth:`state`."""
         self._patients = {stream: msgspec.convert(each, Patient) for stream, each in state["patients"].items()}
         self._numbers.restore(state["numbers"])
+        self._last = dict(state["last"])
 
 
 def advance(patient: Patient, event: Event, settings: AlarmSettings) -> list[Alert]:
-    """What one event of one patient's stream changes: ``patient`` in place, and the alerts to tell (``seq`` 1)."""
+    """What one event of one patient's stream changes: ``patient`` in place, and the alerts to tell (``seq`` 1, ``previous`` 0)."""
     out: list[Alert] = []
     if isinstance(event, Acknowledge):
         for kind, held in list(patient.active.items()):
             if event.alert in (None, held.id):
                 _go(out, patient, event.stream, BY_KIND[kind], Sight.ANSWERED, None, settings, "")
+        return out
+    if isinstance(event, Silence):
+        return out  # alarms make no sound; whoever does is told by the event itself
+    if isinstance(event, Enable):
+        patient.switched[event.kind] = event.on
+        if not event.on:
+            _go(out, patient, event.stream, BY_KIND[event.kind], Sight.OVERRULED, None, settings, "switched off")
         return out
     when = note(patient, event, settings)
     if isinstance(event, Closed):
@@ -180,7 +198,8 @@ def advance(patient: Patient, event: Event, settings: AlarmSettings) -> list[Ale
         patient.looks.clear()
     for rule in RULES:
         looked_at = rule.on in (when, "both") and (rule.every is None or patient.now % (rule.every(settings) * FS) == 0)
-        if rule.kind not in patient.active and (not looked_at or rule.kind in settings.disabled):
+        off = not patient.switched.get(rule.kind, rule.kind not in settings.disabled)
+        if rule.kind not in patient.active and (not looked_at or off):
             continue  # nothing can come of it
         suspended = rule.class_ == "physiological" and (nothing_there or (noisy and not rule.despite_noise))
         worse = next((kind for kind in OVERRULED_BY[rule.kind] if patient.holds(kind)), None)
@@ -370,4 +389,5 @@ def _alert(patient: Patient, stream: str, rule: Rule, act: Act, held: Open, why:
         unit=held.unit,
         message=f"{held.message} ({why})" if why else held.message,
         beats=held.beats,
+        previous=0,
     )

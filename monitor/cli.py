@@ -109,6 +109,10 @@ def parser(*, helping: bool = False) -> argparse.ArgumentParser:
     run.add_argument("--headless", action="store_true", help="no screen: plain lines")
     run.add_argument("--loop", action="store_true", help="begin anew at the end, again and again")
     run.add_argument("--alert-port", type=int, metavar="PORT", help="TCP port of the alert socket")
+    run.add_argument("--record", type=Path, metavar="DIR", help="write signals, beats, alerts and their strips there")
+    run.add_argument(
+        "--state", type=Path, metavar="DIR", help="checkpoints that outlive the daemon (default: in DIR of --record)"
+    )
     playing(run)
     device(run)
 
@@ -152,7 +156,7 @@ def parser(*, helping: bool = False) -> argparse.ArgumentParser:
         "  ecg-monitor stage source --source replay:demo --output ipc:///tmp/source\n"
         "  ecg-monitor stage detector --input ipc:///tmp/source --output ipc:///tmp/detector\n",
     )
-    stage.add_argument("stage", choices=("source", "detector", "classifier", "dashboard"))
+    stage.add_argument("stage", choices=("source", "detector", "classifier", "recorder", "dashboard"))
     stage.add_argument("--source", action="append", default=[], metavar="URI")
     stage.add_argument("--speed", type=speed, default=1.0, metavar="1|N|max")
     stage.add_argument("--loop", action="store_true")
@@ -165,6 +169,11 @@ def parser(*, helping: bool = False) -> argparse.ArgumentParser:
     )
     stage.add_argument("--output", metavar="ENDPOINT", help="link to publish on")
     stage.add_argument("--headless", action="store_true")
+    stage.add_argument("--record", type=Path, metavar="DIR", help="recorder: folder to write to")
+    stage.add_argument("--state", type=Path, metavar="FILE", help="checkpoints: written there, and gone on from")
+    stage.add_argument(
+        "--awaits", action="append", default=[], metavar="STAGE", help="subscriber that must be there before it begins"
+    )
     stage.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
     stage.add_argument("--settings", help=argparse.SUPPRESS)
     playing(stage)

@@ -45,12 +45,24 @@ class LinkSettings(_Section, frozen=True, kw_only=True):
     heartbeat_s: Positive
     dead_s: Positive
     repair_wait_s: Positive
-    repair_tries: Count
+    hold_s: Positive
+    serve_s: Positive
 
 
 class AlertSocketSettings(_Section, frozen=True, kw_only=True):
     host: str
     port: Port
+    kept: Count
+
+
+class ControlSettings(_Section, frozen=True, kw_only=True):
+    silence_s: Positive
+    silence_max_s: Positive
+
+
+class CheckpointSettings(_Section, frozen=True, kw_only=True):
+    every_s: Positive
+    share: Positive
 
 
 class FilterSettings(_Section, frozen=True, kw_only=True):
@@ -174,6 +186,8 @@ class DashboardSettings(_Section, frozen=True, kw_only=True):
 
 class SupervisorSettings(_Section, frozen=True, kw_only=True):
     stop_s: Positive
+    hang_s: Positive
+    finish_s: Positive
     restart_s: Positive
     restart_max_s: Positive
     restart_limit: Count
@@ -187,6 +201,8 @@ class Settings(_Section, frozen=True, kw_only=True):
     source: SourceSettings
     link: LinkSettings
     alert_socket: AlertSocketSettings
+    control: ControlSettings
+    checkpoint: CheckpointSettings
     filter: FilterSettings
     detector: DetectorSettings
     quality: QualitySettings

@@ -215,6 +215,29 @@ class Acknowledge(StreamEvent, frozen=True, kw_only=True):
     """The alert's id; None: all of the stream's."""
 
 
+class Silence(StreamEvent, frozen=True, kw_only=True):
+    """A person wants no sound from a stream for a while; what there is to see stays. Comes to the alarms from outside,
+    and leaves them for whoever makes sounds."""
+
+    sample: int
+    """From here on, 360 Hz; filled in by the alarms."""
+    seconds: float
+    """For so long; 0: no longer."""
+
+
+class Enable(StreamEvent, frozen=True, kw_only=True):
+    """A person turns one kind of alert of a stream on or off. Comes to the alarms from outside, and leaves them."""
+
+    sample: int
+    """From here on, 360 Hz; filled in by the alarms."""
+    kind: str
+    on: bool
+
+
+Command = Acknowledge | Silence | Enable
+"""What a person wants of the alarms."""
+
+
 class Alert(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert", rename={"class_": "class"}):
     """One event in the life of an alert, as it goes to the alert socket: one JSON object."""
 
@@ -249,6 +272,9 @@ class Alert(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert", re
     """One line for people."""
     beats: tuple[int, ...]
     """R peaks that make up the event, same clock as ``sample``; the last 32 at most."""
+    previous: int
+    """``seq`` of the alert event before this one in its stream, 0 for the first: whoever has not got that has missed
+    something."""
 
 
 class Status(Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
@@ -276,9 +302,13 @@ class Status(Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
     """Share of the last second spent working, 0 to 1."""
     detail: str
     """For people: the device, the model, …"""
+    trouble: str = ""
+    """For people: what it cannot do at present (write checkpoints, record, …); "" when all is well."""
 
 
-Event = Opened | Samples | Gap | Lost | Closed | Quality | Rhythm | Beat | Verdict | Acknowledge | Alert
+Event = (
+    Opened | Samples | Gap | Lost | Closed | Quality | Rhythm | Beat | Verdict | Acknowledge | Silence | Enable | Alert
+)
 """What belongs to a stream and is numbered."""
 
 E = TypeVar("E")

@@ -95,6 +95,8 @@ class Patient(Struct, kw_only=True):
     """Since which sample the source is silent."""
     active: dict[str, Open] = msgspec.field(default_factory=dict)
     """By kind."""
+    switched: dict[str, bool] = msgspec.field(default_factory=dict)
+    """Kinds that a person has turned on or off, whatever the settings say."""
 
     def holds(self, kind: str) -> bool:
         """Whether there is an alert of this kind whose condition holds."""

@@ -9,7 +9,7 @@ import importlib.metadata
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -48,6 +48,14 @@ class Source(Protocol):
 
     def read(self, samples: int) -> list[Event]:
         """About ``samples`` more, counted at 360 Hz. A gap comes whole, when it begins; it may be longer than that."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Where it is: plain types and bytes. What is read from here on can be read again after :meth:`restore`."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of :meth:`state`, by a source of the same request."""
         ...
 
     def close(self) -> None:

@@ -1,29 +1,41 @@
-"""One core between two links: receive, push, publish. The only loop there is, whatever the stage.
+"""One core between two links: receive, push, publish, checkpoint. The only loop there is, whatever the stage.
 
 The loop also is the edge where the wall clock comes in: it stamps alerts, reports once a ``link.heartbeat_s``, and
 tells the core of sources that have gone silent. It ends when everything before it has ended and everything after it
 has what was made, when it is told to (SIGTERM), or when its supervisor is gone (the lifeline closes).
+
+Laws, for a stage that keeps checkpoints:
+
+* A checkpoint is taken between two pushes: the core's state, what of its input went into it, and what of its output
+  those behind may still ask for belong together.
+* What a core makes depends on its input alone, so that what was published after the last checkpoint is made again,
+  with the same numbers, and the receiver drops what it has. What came from nowhere but here (a person's command, a
+  source gone silent, a gap that was given up) would not come again: it is in a checkpoint before its effects leave.
 """
 
+import contextlib
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
 import msgspec
 
-from monitor.config import LinkSettings
-from monitor.events import Alert, Closed, Event, Lost, Opened, Samples, Status, position
-from monitor.link import AlertSocket, Publisher, Subscriber, wait
+from monitor.config import CheckpointSettings, LinkSettings
+from monitor.events import Alert, Closed, Command, Event, Gap, Lost, Opened, Samples, Status, position
+from monitor.keeper import Keeper
+from monitor.link import AlertSocket, ControlSocket, Publisher, Subscriber, wait
 
 _IDLE_S = 0.05
 """s; the loop wakes up this often even when nothing comes, to look at the clock."""
+_SIGN_S = 0.5
+"""s between two signs of life at least."""
 _PUSH_EVENTS = 256
 """Events pushed at once: what a repair brings is taken in bites, so that heartbeats go on."""
 _FAREWELL_S = 2.0
-"""s that the last messages may take to reach slow subscribers."""
+"""s that the last messages may take to reach subscribers that nobody needs."""
 
 
 class Core(Protocol):
@@ -61,6 +73,7 @@ class Lifeline:
     def __init__(self, descriptor: int | None) -> None:
         self.descriptor = descriptor
         self._stopped = False
+        self._said = 0.0
         self._wake, write = os.pipe()
         os.set_blocking(write, False)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
@@ -68,10 +81,21 @@ class Lifeline:
         # Ctrl-C reaches every process of the terminal; the supervisor decides what it means.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
+        if descriptor is not None:
+            os.set_blocking(descriptor, False)
+
     def ready(self) -> None:
         """Everything that a person could have got wrong has been tried, and was right."""
         if self.descriptor is not None:
             os.write(self.descriptor, b"r")
+
+    def alive(self) -> None:
+        """The stage's loop goes round: a supervisor that does not hear it for long enough starts the stage anew."""
+        now = time.monotonic()
+        if self.descriptor is not None and now - self._said > _SIGN_S:
+            self._said = now
+            with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+                os.write(self.descriptor, b".")
 
     @property
     def descriptors(self) -> list[int]:
@@ -114,7 +138,7 @@ class Reporter:
     def worked(self, seconds: float) -> None:
         self._worked += seconds
 
-    def status(self, *, lost: int = 0, repaired: int = 0, rejected: int = 0) -> Status:
+    def status(self, *, lost: int = 0, repaired: int = 0, rejected: int = 0, trouble: str = "") -> Status:
         now = time.monotonic()
         busy = self._worked / max(now - self._since, 1e-6)
         self._since, self._worked = now, 0.0
@@ -132,6 +156,7 @@ class Reporter:
             rejected=rejected,
             busy=round(min(busy, 1.0), 4),
             detail=self._detail,
+            trouble=trouble,
         )
 
 
@@ -143,83 +168,225 @@ def stamped(events: Sequence[Event], now: float) -> list[Event]:
     ]
 
 
-def run_stage(
-    name: str,
-    core: Core,
-    subscriber: Subscriber,
-    publisher: Publisher,
-    lifeline: Lifeline,
-    settings: LinkSettings,
-    *,
-    alert_socket: AlertSocket | None = None,
-    detail: str = "",
-) -> None:
-    """Runs until the end of the link before it, or until told to stop."""
-    report = Reporter(name, detail)
-    silence = _Silence()
-    pending: list[Event] = []
-    sockets = [*subscriber.sockets, publisher.socket, *(alert_socket.sockets if alert_socket else ())]
-    next_report = 0.0
+class Checkpoints:
+    """When a stage's checkpoints are due, and what became of them.
 
-    def status() -> Status:
-        rejected = subscriber.rejected + publisher.rejected + (alert_socket.rejected if alert_socket else 0)
-        return report.status(lost=subscriber.lost, repaired=subscriber.repaired, rejected=rejected)
+    Args:
+        keeper: writes them; None: the stage keeps none.
+    """
 
-    while True:
-        waiting = pending and not publisher.congested
-        readable = wait([*sockets, *lifeline.descriptors], 0.0 if waiting else _IDLE_S)
-        if lifeline.stopped(readable):
+    def __init__(self, keeper: Keeper | None, settings: CheckpointSettings) -> None:
+        self._keeper = keeper
+        self._settings = settings
+        self._due = time.monotonic() + settings.every_s
+
+    @property
+    def trouble(self) -> str:
+        return self._keeper.trouble if self._keeper is not None else ""
+
+    @property
+    def none(self) -> bool:
+        """The stage keeps none."""
+        return self._keeper is None
+
+    def take(self, state: Callable[[], dict[str, Any]], *, at_once: bool = False, files: Sequence[int] = ()) -> None:
+        """Begins one if it is due, or is wanted ``at_once``; ``state()["in"]`` comes back from :meth:`done`.
+
+        ``files``: descriptors of what belongs to it."""
+        if self._keeper is None or self._keeper.busy:
             return
-        publisher.serve()
+        began = time.monotonic()
+        if began < self._due and not at_once:
+            return
+        taken = state()
+        self._keeper.write(taken, taken.get("in"), files)
+        cost = time.monotonic() - began
+        self._due = began + max(self._settings.every_s, cost / self._settings.share)
+
+    def now(self, state: Callable[[], dict[str, Any]]) -> None:
+        """Takes one, and returns when it is written."""
+        if self._keeper is not None:
+            self._keeper.write_now(state())
+
+    def done(self) -> list[Any]:
+        """``state()["in"]`` of those written since the last call."""
+        return self._keeper.done() if self._keeper is not None else []
+
+    def close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.close()
+
+
+def repeatable(event: Event) -> bool:
+    """It would come again, should this stage die now."""
+    return not isinstance(event, Lost | Command) and not (isinstance(event, Gap) and event.cause == "lost")
+
+
+class Stage:
+    """A core between two links.
+
+    Args:
+        streams: those that were open in a former life, as its checkpoint says.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        core: Core,
+        subscriber: Subscriber,
+        publisher: Publisher,
+        lifeline: Lifeline,
+        settings: LinkSettings,
+        checkpoints: Checkpoints,
+        *,
+        alert_socket: AlertSocket | None = None,
+        control: ControlSocket | None = None,
+        streams: dict[str, Sequence[int]] | None = None,
+        detail: str = "",
+    ) -> None:
+        self._core = core
+        self._subscriber = subscriber
+        self._publisher = publisher
+        self._lifeline = lifeline
+        self._settings = settings
+        self._checkpoints = checkpoints
+        self._alert_socket = alert_socket
+        self._control = control
+        self._report = Reporter(name, detail)
+        self._silence = _Silence(streams or {})
+        self._pending: list[Event] = []
+        self._next_report = 0.0
+        self._ended = checkpoints.none
+        """A checkpoint holds that everything is done."""
         if alert_socket is not None:
-            alert_socket.serve()
-        now = time.monotonic()
-        if now >= next_report:
-            publisher.report(status())
-            next_report = now + settings.heartbeat_s
-        if publisher.congested:
-            if subscriber.alive:
-                subscriber.keep_alive()
-            continue
-        if not pending:
-            pending = [event for event in subscriber.receive() if not isinstance(event, Status)]
-            pending = silence.heard(pending) if pending else silence.lost(alive=subscriber.alive)
-        if pending:
-            bite, pending = pending[:_PUSH_EVENTS], pending[_PUSH_EVENTS:]
-            report.took(bite)
-            out = stamped(core.push(bite), time.time())
-            report.events_out += len(out)
-            publisher.send(out)
-            if alert_socket is not None:
-                for event in out:
-                    if isinstance(event, Alert):
-                        alert_socket.publish(event)
-            report.worked(time.monotonic() - now)
-        if not pending:
-            subscriber.acknowledge()
-            if subscriber.finished:
-                publisher.finish(status())
-                farewell(publisher, lifeline, alert_socket)
+            alert_socket.begin(publisher.lineage)
+        self._others = [publisher.socket, *(alert_socket.sockets if alert_socket else ())]
+        if control is not None:
+            self._others.append(control.socket)
+
+    def run(self) -> None:
+        """Until the end of the link before it, or until told to stop."""
+        while not self._subscriber.finished or self._pending:
+            if self._stopped():
                 return
+            self._serve()
+            if self._publisher.congested:
+                if self._subscriber.alive:
+                    self._subscriber.keep_alive()
+                continue
+            if not self._pending:
+                self._receive()
+            if self._pending:
+                bite, self._pending = self._pending[:_PUSH_EVENTS], self._pending[_PUSH_EVENTS:]
+                self._report.took(bite)
+                self._push(bite)
+            if not self._pending:
+                self._subscriber.acknowledge()
+        self._publisher.finish(self._status())
+        self._farewell()
+
+    def _stopped(self) -> bool:
+        """Waits for something to do; whether the stage is told to stop."""
+        busy = self._publisher.answering or (self._pending and not self._publisher.congested)
+        # Behind a full link nothing is taken in: what waits there is no reason to wake up.
+        sockets = self._others if self._publisher.congested else [*self._others, *self._subscriber.sockets]
+        return self._lifeline.stopped(wait([*sockets, *self._lifeline.descriptors], 0.0 if busy else _IDLE_S))
+
+    def _serve(self) -> None:
+        """Everything besides the work itself."""
+        self._publisher.serve()
+        if self._alert_socket is not None:
+            self._alert_socket.serve()
+        if self._control is not None and (commands := self._control.receive(self._silence.streams)):
+            self._push(commands)
+            self._control.done()
+        now = time.monotonic()
+        if now >= self._next_report:
+            self._publisher.report(self._status())
+            self._lifeline.alive()
+            self._next_report = now + self._settings.heartbeat_s
+        for taken in self._checkpoints.done():
+            self._subscriber.settled(taken)
+            self._ended = taken["over"]
+        self._checkpoints.take(self._state)
+
+    def _receive(self) -> None:
+        events = [event for event in self._subscriber.receive() if not isinstance(event, Status)]
+        alive = self._subscriber.alive or self._subscriber.finished
+        self._pending = self._silence.heard(events) if events else self._silence.lost(alive=alive)
+
+    def _push(self, events: Sequence[Event]) -> None:
+        began = time.monotonic()
+        out = stamped(self._core.push(events), time.time())
+        self._report.events_out += len(out)
+        self._publisher.hold(out)
+        if self._alert_socket is not None:
+            for event in out:
+                if isinstance(event, Alert):
+                    self._alert_socket.hold(event)
+        if not all(map(repeatable, events)):
+            self._checkpoints.now(self._state)
+        self._publisher.release()
+        if self._alert_socket is not None:
+            self._alert_socket.release()
+        self._report.worked(time.monotonic() - began)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "core": self._core.state(),
+            "in": self._subscriber.state(self._pending),
+            "out": self._publisher.state(),
+            "alerts": self._alert_socket.state() if self._alert_socket is not None else None,
+            "streams": self._silence.state(),
+        }
+
+    def _status(self) -> Status:
+        parts = (self._subscriber, self._publisher, self._alert_socket, self._control)
+        return self._report.status(
+            lost=self._subscriber.lost,
+            repaired=self._subscriber.repaired,
+            rejected=sum(part.rejected for part in parts if part is not None),
+            trouble=self._checkpoints.trouble,
+        )
+
+    def _farewell(self) -> None:
+        """Until those behind have everything, and those before know that the last checkpoint does."""
+        until = until_farewell()
+        while not (self._ended and gone(self._publisher, until)):
+            if self._stopped():
+                return
+            self._serve()
+            self._subscriber.receive()  # a publisher that has to begin again asks who is there
+            self._subscriber.acknowledge()
+            if not self._ended:
+                self._checkpoints.take(self._state, at_once=True)
 
 
-def farewell(publisher: Publisher, lifeline: Lifeline, alert_socket: AlertSocket | None = None) -> None:
-    """Waits until every living subscriber has everything."""
-    until = time.monotonic() + _FAREWELL_S
-    while not publisher.drained and time.monotonic() < until:
-        if lifeline.stopped(wait([publisher.socket, *lifeline.descriptors], _IDLE_S)):
-            return
-        publisher.serve()
-        if alert_socket is not None:
-            alert_socket.serve()
+def until_farewell() -> float:
+    """Until when the last messages may take, of a link that ends now; monotonic s."""
+    return time.monotonic() + _FAREWELL_S
+
+
+def gone(publisher: Publisher, until: float) -> bool:
+    """The last messages have reached all who need them, and, until then (monotonic s), the others too."""
+    return publisher.drained or (publisher.settled and time.monotonic() > until)
 
 
 class _Silence:
-    """Which streams are open, and whether their source is there: makes Lost events."""
+    """Which streams are open, and whether their source is there: makes Lost events.
 
-    def __init__(self) -> None:
-        self._streams: dict[str, tuple[int, int]] = {}
+    Args:
+        streams: of a former life, from :meth:`state`.
+    """
+
+    def __init__(self, streams: dict[str, Sequence[int]]) -> None:
+        self._streams = {stream: (int(seq), int(at)) for stream, (seq, at) in streams.items()}
         self._told = False
+
+    @property
+    def streams(self) -> Iterable[str]:
+        """Those that are open."""
+        return self._streams.keys()
 
     def heard(self, events: list[Event]) -> list[Event]:
         self._told = False
@@ -236,3 +403,6 @@ class _Silence:
             return []
         self._told = True
         return [Lost(stream=stream, seq=seq, sample=at) for stream, (seq, at) in self._streams.items()]
+
+    def state(self) -> dict[str, tuple[int, int]]:
+        return dict(self._streams)

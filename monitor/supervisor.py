@@ -2,7 +2,8 @@
 
 Laws: no stage outlives the supervisor (each holds one end of a lifeline, a socket pair that closes with it, even when
 it is killed); the terminal is left as it was found; a stage that ends with a person's mistake ends the daemon with
-that line, a stage that dies is started again, and one that dies again and again ends the daemon with its last words.
+that line, a stage that dies or hangs is started again, and one that dies again and again ends the daemon with its last
+words. Each start goes on from the stage's last checkpoint.
 """
 
 import contextlib
@@ -22,11 +23,14 @@ from typing import Any
 
 from monitor.config import SupervisorSettings
 from monitor.errors import UserError
+from monitor.log import line
 
 _TICK_S = 0.05
 """s between two looks at the children."""
 _START_S = 60.0
 """s until every stage must be ready: the first start compiles the kernels."""
+_SIGNS = 4096
+"""Signs of life read at once."""
 _LAST_WORDS = 12
 """Lines of a dead stage's log that are shown."""
 _RESTORE_SCREEN = "\x1b[?1049l\x1b[?25h"
@@ -34,6 +38,8 @@ _RESTORE_SCREEN = "\x1b[?1049l\x1b[?25h"
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
+QUIT = 4
+"""Exit code of a foreground child that a person left: the others are to stop, whatever they still have."""
 
 
 @dataclass
@@ -45,21 +51,35 @@ class Child:
     """Of ``python -m monitor``; the lifeline's descriptor is appended."""
     foreground: bool = False
     """Has the terminal; the daemon ends when it ends."""
+    feeds: tuple[str, ...] = ()
+    """Those that work with what it makes: when all of them have finished, it is needed no more."""
     process: subprocess.Popen[bytes] | None = None
     lifeline: socket.socket | None = None
     ready: bool = False
+    heard: float | None = None
+    """When it last gave a sign of life, monotonic s; None: it has given none yet, and none is asked for."""
     finished: bool = False
     deaths: list[float] = field(default_factory=list)
     again_at: float | None = None
 
 
 class Supervisor:
-    """One daemon's processes."""
+    """One daemon's processes.
 
-    def __init__(self, children: Sequence[Child], folder: Path, settings: SupervisorSettings) -> None:
+    Args:
+        folder: for their logs.
+        echo: what they log also goes to standard error.
+    """
+
+    def __init__(
+        self, children: Sequence[Child], folder: Path, settings: SupervisorSettings, *, echo: bool = False
+    ) -> None:
         self._children = list(children)
         self._folder = folder
         self._settings = settings
+        self._echo = echo
+        self._told: dict[str, int] = {}
+        self._looked = time.monotonic()
         self._signal = 0
         self._terminal = _terminal_state()
 
@@ -113,34 +133,51 @@ class Supervisor:
         if child.lifeline is not None:
             child.lifeline.close()
         child.lifeline = ours
-        child.again_at = None
+        child.again_at = child.heard = None
 
     def _listen(self) -> None:
-        """Waits a tick for stages that say that they are ready."""
-        lines = {child.lifeline.fileno(): child for child in self._children if child.lifeline and not child.ready}
-        if not lines:
-            time.sleep(_TICK_S)
-            return
+        """Waits a tick for signs of life; the first says that a stage is ready."""
+        lines = {child.lifeline.fileno(): child for child in self._children if child.lifeline and not child.finished}
         readable, _, _ = select.select(list(lines), [], [], _TICK_S)
+        dead = False
         for descriptor in readable:
             child = lines[descriptor]
-            if os.read(descriptor, 1):
-                child.ready = True
-            else:  # it has died; _look finds it
-                time.sleep(_TICK_S)
+            try:
+                signs = os.read(descriptor, _SIGNS)
+            except ConnectionResetError:
+                signs = b""
+            child.ready = child.ready or bool(signs)
+            if b"." in signs:
+                child.heard = time.monotonic()
+            dead = dead or not signs  # _look finds it
+        if dead:
+            time.sleep(_TICK_S)
 
     def _look(self) -> int | None:
         """Reaps and restarts; the daemon's exit code when it is over."""
         now = time.monotonic()
+        if now - self._looked > 1.0:  # it was this process that stood still, not they
+            for child in self._children:
+                child.heard = None
+        self._looked = now
+        self._forward()
         for child in self._children:
             if child.again_at is not None and now >= child.again_at:
                 self._start(child)
-            if child.process is None or child.finished or (code := child.process.poll()) is None:
+            if child.process is None or child.finished:
+                continue
+            if (code := child.process.poll()) is None:
+                if child.heard is not None and now - child.heard > self._settings.hang_s:
+                    self._say("stage hangs", name=child.name, silent_s=round(now - child.heard, 1))
+                    child.process.kill()
+                    child.heard = None
                 continue
             if child.again_at is not None:
                 continue
-            if child.foreground and code in (0, INTERRUPTED):
-                return code
+            if child.foreground and code in (0, QUIT, INTERRUPTED):
+                if code == 0:
+                    self._let_finish()
+                return 0 if code == QUIT else code
             if code == 0:
                 child.finished = True
                 continue
@@ -149,13 +186,28 @@ class Supervisor:
             self._died(child, code, now)
         return None
 
+    def _let_finish(self) -> None:
+        """The signal has ended: those that still write it down may end by themselves."""
+        until = time.monotonic() + self._settings.finish_s
+        while time.monotonic() < until and not self._signal:
+            backs = [child for child in self._children if not child.foreground]
+            if all(child.finished for child in backs):
+                return
+            self._listen()
+            self._look()
+
     def _died(self, child: Child, code: int, now: float) -> None:
         settings = self._settings
+        done = {other.name for other in self._children if other.finished}
+        if child.feeds and done.issuperset(child.feeds):
+            child.finished = True
+            return
         child.deaths = [at for at in child.deaths if now - at < settings.restart_window_s] + [now]
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         if len(child.deaths) > settings.restart_limit:
             words = self._last_words(child.name)
             raise UserError(f"{child.name} died {len(child.deaths)} times, last by {how}; giving up{words}")
+        self._say("stage died", name=child.name, how=how, recent_deaths=len(child.deaths))
         if child.foreground:
             self._restore_terminal()
         child.again_at = now + min(settings.restart_s * 2 ** (len(child.deaths) - 1), settings.restart_max_s)
@@ -179,6 +231,28 @@ class Supervisor:
             if child.lifeline is not None:
                 child.lifeline.close()
         self._restore_terminal()
+
+    def _say(self, what: str, **more: Any) -> None:
+        with (self._folder / "supervisor.log").open("a") as log:
+            print(line("supervisor", what, **more), file=log)
+
+    def _forward(self) -> None:
+        """What has been logged since the last time, to standard error."""
+        if not self._echo:
+            return
+        for name in ("supervisor", *(child.name for child in self._children)):
+            path = self._folder / f"{name}.log"
+            told = self._told.get(name, 0)
+            if not path.exists() or path.stat().st_size <= told:
+                continue
+            with path.open("rb") as log:
+                log.seek(told)
+                whole, _, _ = log.read().rpartition(b"\n")
+            self._told[name] = told + len(whole) + 1 if whole else told
+            for each in whole.splitlines():
+                if each.startswith(b"{"):  # the rest is a traceback, or a line that ends the daemon and is told then
+                    sys.stderr.write(each.decode("utf-8", "replace") + "\n")
+        sys.stderr.flush()
 
     def _restore_terminal(self) -> None:
         if self._terminal is None:

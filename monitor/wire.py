@@ -6,14 +6,15 @@ The layout (all integers little-endian), also in docs/protocol.md:
 offset type   meaning
 ====== ====== =========================================================================
 0      4 B    magic ``ECGM``
-4      u16    version of this layout, 1
+4      u16    version of this layout, 2
 6      u16    flags: bit 0 = final, nothing follows on this link
 8      u64    run: names one life of the publisher; its message numbers count within it
-16     u64    message number, from 1
-24     u32    number of events in the body
-28     u32    length of the body, bytes
-32     u32    CRC-32 of the body
-36     …      body: a MessagePack array of events, each a map with its ``type``
+16     u64    lineage: names lives that went on from one another; sequence numbers count within it
+24     u64    message number, from 1
+32     u32    number of events in the body
+36     u32    length of the body, bytes
+40     u32    CRC-32 of the 40 bytes before it and the body
+44     …      body: a MessagePack array of events, each a map with its ``type``
 ====== ====== =========================================================================
 
 Arrays travel as ``[dtype, shape, bytes]``. A frame that fails any check raises :class:`FrameError`, which says
@@ -34,6 +35,7 @@ from monitor.events import (
     Alert,
     Beat,
     Closed,
+    Enable,
     Event,
     Gap,
     Lost,
@@ -41,18 +43,36 @@ from monitor.events import (
     Quality,
     Rhythm,
     Samples,
+    Silence,
     Status,
     Verdict,
 )
 
 MAGIC = b"ECGM"
-VERSION = 1
+VERSION = 2
 FINAL = 1
-_HEADER = struct.Struct("<4sHHQQIII")
+_HEADER = struct.Struct("<4sHHQQQIII")
+_CRC = _HEADER.size - 4
+"""Where the checksum is."""
 _MAX_DIMENSIONS = 2
 
 Wired = Event | Status
-_Union = Opened | Samples | Gap | Lost | Closed | Quality | Rhythm | Beat | Verdict | Acknowledge | Alert | Status
+_Union = (
+    Opened
+    | Samples
+    | Gap
+    | Lost
+    | Closed
+    | Quality
+    | Rhythm
+    | Beat
+    | Verdict
+    | Acknowledge
+    | Silence
+    | Enable
+    | Alert
+    | Status
+)
 
 
 class FrameError(ValueError):
@@ -63,6 +83,7 @@ class Frame(msgspec.Struct, frozen=True):
     """One decoded message."""
 
     run: int
+    lineage: int
     number: int
     final: bool
     events: list[Wired]
@@ -95,11 +116,12 @@ _json_encoder = msgspec.json.Encoder()
 _alert_decoder = msgspec.json.Decoder(Alert)
 
 
-def encode(events: Sequence[Wired], *, run: int, number: int, final: bool = False) -> bytes:
+def encode(events: Sequence[Wired], *, run: int, lineage: int, number: int, final: bool = False) -> bytes:
     """One frame."""
     body = _encoder.encode(list(events))
     flags = FINAL if final else 0
-    return _HEADER.pack(MAGIC, VERSION, flags, run, number, len(events), len(body), zlib.crc32(body)) + body
+    head = _HEADER.pack(MAGIC, VERSION, flags, run, lineage, number, len(events), len(body), 0)[:_CRC]
+    return head + zlib.crc32(body, zlib.crc32(head)).to_bytes(4, "little") + body
 
 
 def decode(frame: bytes) -> Frame:
@@ -110,7 +132,7 @@ def decode(frame: bytes) -> Frame:
     """
     if len(frame) < _HEADER.size:
         raise FrameError(f"{len(frame)} bytes are no frame: the header has {_HEADER.size}")
-    magic, version, flags, run, number, count, length, crc = _HEADER.unpack_from(frame)
+    magic, version, flags, run, lineage, number, count, length, crc = _HEADER.unpack_from(frame)
     if magic != MAGIC:
         raise FrameError(f"not a frame of this protocol: it begins with {magic!r}")
     if version != VERSION:
@@ -118,15 +140,15 @@ def decode(frame: bytes) -> Frame:
     body = memoryview(frame)[_HEADER.size :]
     if len(body) != length:
         raise FrameError(f"the body has {len(body)} bytes, the header says {length}")
-    if zlib.crc32(body) != crc:
-        raise FrameError("the body does not match its checksum")
+    if zlib.crc32(body, zlib.crc32(memoryview(frame)[:_CRC])) != crc:
+        raise FrameError("the frame does not match its checksum")
     try:
         events = _decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise FrameError(f"the body is not events: {error}") from error
     if len(events) != count:
         raise FrameError(f"the body has {len(events)} events, the header says {count}")
-    return Frame(run=run, number=number, final=bool(flags & FINAL), events=events)
+    return Frame(run=run, lineage=lineage, number=number, final=bool(flags & FINAL), events=events)
 
 
 def encode_event(event: Wired) -> bytes:

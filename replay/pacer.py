@@ -77,6 +77,17 @@ class Pacer:
             self._sleep(delay)
         return self.chunk
 
+    def state(self, wall: float) -> float | None:
+        """The wall clock (s since the Unix epoch; now it is ``wall``) at which sample 0 was due; None: not yet asked."""
+        return None if self._origin is None else wall - (self._clock() - self._origin)
+
+    def restore(self, state: float | None, position: int, wall: float) -> None:
+        """Go on with the schedule of a former life that had given ``position`` samples: what has become due since is
+        given at once, unless it is a stall. Should the wall clock have been set back meanwhile, nobody waits for it."""
+        if state is not None and self._rate is not None:
+            now = self._clock()
+            self._origin = min(now - (wall - state), now - position / self._rate)
+
     def _start(self, position: int, rate: float, now: float) -> float:
         """When sample 0 was due; set by the first question, shifted after a stall."""
         if self._origin is None:

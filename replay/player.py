@@ -4,6 +4,8 @@ Laws: those of every source (``monitor.sources``). Each lap of a loop is resampl
 sample index runs on. A gap at the end of a lap ends with it.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,7 +15,7 @@ from monitor.events import Closed, Event, Floats, Gap, Numbering, Opened, Sample
 from monitor.sources import SourceRequest
 from replay.headers import choose
 from replay.records import Recording
-from replay.resample import Resampler, output_length
+from replay.resample import Resampler, ResamplerState, output_length
 
 
 class Demo:
@@ -78,6 +80,30 @@ class Player:
             else:
                 self._next = self._begin
         return events
+
+    def state(self) -> dict[str, Any]:
+        """Where it is: plain types and bytes."""
+        resampler = self._resampler.state()
+        return {
+            "next": self._next,
+            "sample": self._sample,
+            "ready": self._ready.tobytes(),
+            "tail": resampler.tail.tobytes(),
+            "rest": resampler.rest,
+            "numbers": self._numbering.state(),
+            "opened": self._opened,
+            "closed": self._closed,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of :meth:`state`, by a player of the same recording and request."""
+        leads = len(self._recording.leads)
+        self._next, self._sample = state["next"], state["sample"]
+        self._ready = np.frombuffer(state["ready"], np.float32).reshape(leads, -1)
+        tail = np.frombuffer(state["tail"], np.float64).reshape(leads, -1)
+        self._resampler.restore(ResamplerState(tail=tail, rest=state["rest"]))
+        self._numbering.restore(state["numbers"])
+        self._opened, self._closed = state["opened"], state["closed"]
 
     def close(self) -> None:
         """Nothing more will come."""

@@ -68,5 +68,5 @@ ALERT = Alert(
     schema="ecg-monitor/alert/1", id="p/vt/10", stream="p", seq=3, kind="vt", priority=Priority.HIGH,
     class_="physiological", state=AlertState.RAISED, latched=False, sample=100,
     onset_sample=10, onset_time=1.5, published_time=None,
-    value=182.0, limit=100.0, unit="1/min", message="ventricular tachycardia", beats=(10, 60, 100),
+    value=182.0, limit=100.0, unit="1/min", message="ventricular tachycardia", beats=(10, 60, 100), previous=0,
 )  # fmt: skip

@@ -13,7 +13,7 @@ import wfdb
 
 from monitor.errors import UserError
 from monitor.events import BeatClass, Verdict
-from monitor.recorder import to_record
+from monitor.recorder.annotations import to_record
 from replay.headers import UNREADABLE, read_header
 
 SHUTDOWN_BITS = 0x30

@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from monitor import recorder
 from monitor.config import Settings
 from monitor.errors import UsageError
 from monitor.events import FS, Alert, Event, Opened, Verdict
 from monitor.pipeline import whole
+from monitor.recorder import annotations
 from monitor.sources import SourceRequest, open_source, stream_name
 from monitor.stage import Core
 
@@ -48,7 +48,7 @@ def annotate(given: argparse.Namespace, settings: Settings) -> int:
                     alerts.append(event)
         assert opened is not None, "every source begins with Opened"
         start = round(given.start * opened.fs)
-        recorder.write(given.out, name, verdicts, alerts, fs=opened.fs, start=start)
+        annotations.write(given.out, name, verdicts, alerts, fs=opened.fs, start=start)
         seconds = time.monotonic() - began
         print(f"{uri}: {len(verdicts)} beats, {_raised(alerts)} alerts → {given.out / name}.* ({seconds:.1f} s)")
     return 0

@@ -4,22 +4,27 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from monitor import config
 from monitor.config import Settings
-from monitor.errors import UsageError
+from monitor.errors import UsageError, UserError
 from monitor.link import links_in
 from monitor.supervisor import Child, Supervisor
+
+_KEPT = ".ecg-monitor"
+"""Folder for the checkpoints inside of that which is recorded to."""
 
 
 def run(given: argparse.Namespace, settings: Settings) -> int:
     """Until the sources have ended, the dashboard is left, or Ctrl-C; the exit code."""
     if given.alert_port is not None:
-        if not 1 <= given.alert_port <= 65534:
-            raise UsageError(f"--alert-port {given.alert_port}: ports are 1 to 65534")
+        if not 1 <= given.alert_port <= 65533:
+            raise UsageError(f"--alert-port {given.alert_port}: ports are 1 to 65533, and the two after it are needed")
         socket = msgspec.structs.replace(settings.alert_socket, port=given.alert_port)
         settings = msgspec.structs.replace(settings, alert_socket=socket)
     headless = given.headless or not (sys.stdin.isatty() and sys.stdout.isatty())
@@ -27,20 +32,58 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
         from monitor.commands.watch import check_size
 
         check_size(settings)
+    with _runtime_folder() as sockets:
+        state = _state_folder(given) or sockets
+        if not headless:
+            print("ecg-monitor: starting source, detector, classifier …", file=sys.stderr)
+        stages = children(given, settings, sockets, state, headless)
+        supervisor = Supervisor(stages, state, settings.supervisor, echo=given.headless)
+        code = supervisor.run()
+    if all(child.finished for child in stages if not child.foreground):
+        for child in stages:  # the signal has ended, and there is nothing to go on from
+            (state / f"{child.name}.state").unlink(missing_ok=True)
+    return code
+
+
+@contextmanager
+def _runtime_folder() -> Iterator[Path]:
+    """For sockets; mode 0700: nobody else connects. Gone at the end."""
     parent = os.environ.get("XDG_RUNTIME_DIR")  # the user's own; else the folder for temporary files
     with tempfile.TemporaryDirectory(
         prefix="ecg-monitor-", dir=parent if parent and Path(parent).is_dir() else None, ignore_cleanup_errors=True
-    ) as name:  # mode 0700: nobody else connects
-        folder = Path(name)
-        if not headless:
-            print("ecg-monitor: starting source, detector, classifier …", file=sys.stderr)
-        return Supervisor(children(given, settings, folder, headless), folder, settings.supervisor).run()
+    ) as name:
+        yield Path(name)
 
 
-def children(given: argparse.Namespace, settings: Settings, folder: Path, headless: bool) -> list[Child]:
-    """The four stages, in the order in which the signal passes them."""
-    links = links_in(folder)
+def _state_folder(given: argparse.Namespace) -> Path | None:
+    """Where checkpoints outlive the daemon; None: nowhere.
+
+    Raises:
+        UserError: it cannot be written to, or another daemon uses it.
+    """
+    folder: Path | None = given.state or (given.record / _KEPT if given.record else None)
+    if folder is None:
+        return None
+    option = "--state" if given.state else "--record"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise UserError(f"{option} {folder}: {error.strerror or error}") from error
+    import fcntl
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until this process is gone, however it goes
+    except OSError as error:
+        raise UserError(f"{option} {folder}: another ecg-monitor is at work there") from error
+    return folder
+
+
+def children(given: argparse.Namespace, settings: Settings, sockets: Path, state: Path, headless: bool) -> list[Child]:
+    """The stages, in the order in which the signal passes them."""
+    links = links_in(sockets, ("source", "detector", "classifier", "recorder"))
     common = ["--settings", config.dumps(settings)]
+    recording = ["recorder"] if given.record else []
     played = [f"--speed={'max' if given.speed is None else given.speed}", f"--start={given.start}"]
     played += [f"--source={uri}" for uri in given.source] + [f"--lead={lead}" for lead in given.lead]
     if given.duration is not None:
@@ -49,10 +92,21 @@ def children(given: argparse.Namespace, settings: Settings, folder: Path, headle
         played.append("--loop")
     between = [f"--input={links['source']}", f"--output={links['detector']}"]
     judging = [f"--input={links['detector']}", f"--output={links['classifier']}", f"--device={given.device}"]
-    watching = [f"--input={link}" for link in links.values()] + (["--headless"] if headless else [])
-    return [
-        Child("source", ["stage", "source", *common, *played, f"--output={links['source']}"]),
-        Child("detector", ["stage", "detector", *common, *between]),
-        Child("classifier", ["stage", "classifier", *common, *judging]),
-        Child("dashboard", ["stage", "dashboard", *common, *watching], foreground=True),
+    writing = [f"--input={links['source']}", f"--input={links['classifier']}", f"--output={links['recorder']}"]
+    shown = ["source", "detector", "classifier", *recording]
+    watching = [f"--input={links[name]}" for name in shown] + (["--headless"] if headless else [])
+
+    def child(name: str, own: list[str], awaits: list[str], feeds: list[str]) -> Child:
+        waiting = [f"--awaits={other}" for other in awaits]
+        kept = [] if name == "dashboard" else [f"--state={state / f'{name}.state'}"]
+        words = ["stage", name, *common, *own, *waiting, *kept]
+        return Child(name, words, foreground=name == "dashboard", feeds=tuple(feeds))
+
+    stages = [
+        child("source", [*played, f"--output={links['source']}"], ["detector", *recording], ["detector", *recording]),
+        child("detector", between, ["classifier"], ["classifier"]),
+        child("classifier", judging, ["dashboard", *recording], recording),
     ]
+    if given.record:
+        stages.append(child("recorder", [*writing, f"--record={given.record}"], [], []))
+    return [*stages, child("dashboard", watching, [], [])]

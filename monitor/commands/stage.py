@@ -1,18 +1,31 @@
 """``ecg-monitor stage``: one process of the daemon, alone or under the supervisor."""
 
 import argparse
+import hashlib
 import importlib.metadata
 import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from monitor import keeper
 from monitor.config import Settings
-from monitor.errors import UsageError
-from monitor.link import AlertSocket, Publisher, Subscriber, new_context
+from monitor.errors import UsageError, UserError
+from monitor.keeper import Keeper
+from monitor.link import AlertSocket, ControlSocket, Publisher, Subscriber, new_context
+from monitor.log import say
 from monitor.sources import SourceRequest, stream_name
-from monitor.stage import Lifeline, run_stage
+from monitor.stage import Checkpoints, Lifeline, Stage
+
+_STATE = 1
+"""Version of what the checkpoints hold; to be raised when a core's state changes its layout."""
+_LOOSE = ("alert_socket", "checkpoint", "control", "dashboard", "link", "security", "supervisor")
+"""Sections of the configuration on which no state depends."""
 
 
 def stage(given: argparse.Namespace, settings: Settings) -> int:
@@ -27,16 +40,21 @@ def stage(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _run(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) -> int:
-    if given.stage == "source":
-        return _source(given, settings, lifeline)
-    if given.stage == "dashboard":
-        from monitor.commands.watch import show
+    match given.stage:
+        case "source":
+            return _source(given, settings, lifeline)
+        case "dashboard":
+            from monitor.commands.watch import show
 
-        names = ("source", "detector", "classifier")
-        if len(given.input) != len(names):
-            raise UsageError("stage dashboard: three --input are needed: the source's, detector's and classifier's")
-        return show(dict(zip(names, given.input, strict=True)), settings, given.headless, lifeline, needed=True)
-    return _between(given, settings, lifeline)
+            names = ("source", "detector", "classifier", "recorder")
+            if len(given.input) not in (3, 4):
+                raise UsageError("stage dashboard: three --input are needed: the source's, detector's and classifier's")
+            links = dict(zip(names, given.input, strict=False))
+            return show(links, settings, given.headless, lifeline, needed=True)
+        case "recorder":
+            return _recorder(given, settings, lifeline)
+        case _:
+            return _between(given, settings, lifeline)
 
 
 def requests(given: argparse.Namespace, now: float) -> list[SourceRequest]:
@@ -62,44 +80,152 @@ def requests(given: argparse.Namespace, now: float) -> list[SourceRequest]:
     return out
 
 
+class _Former:
+    """A stage's checkpoint of a former life, and who writes the next.
+
+    Args:
+        besides: what the state depends on besides program and configuration.
+    """
+
+    def __init__(self, given: argparse.Namespace, settings: Settings, besides: bytes) -> None:
+        self.keeper: Keeper | None = None
+        self.state: dict[str, Any] | None = None
+        if given.state is None:
+            return
+        tight = {name: part for name, part in msgspec.to_builtins(settings).items() if name not in _LOOSE}
+        version = importlib.metadata.version("ecg-monitor")
+        digest = hashlib.sha256(msgspec.json.encode([_STATE, version, given.stage, tight]) + besides)
+        path, foot = Path(given.state), digest.hexdigest()
+        try:
+            self.state = keeper.read(path, foot)
+        except keeper.StateError as error:
+            say(given.stage, "checkpoint refused", why=str(error), instead="what the links still have is done anew")
+        if self.state is not None:
+            say(given.stage, "went on from a checkpoint", bytes=path.stat().st_size)
+        self.keeper = Keeper(path, foot)
+
+
 def _source(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) -> int:
     if not given.source or not given.output:
         raise UsageError("stage source: --source and --output are needed")
+    wanted = requests(given, time.time())
+    former = _Former(given, settings, repr([msgspec.structs.replace(one, now=0.0) for one in wanted]).encode())
     (entry,) = importlib.metadata.entry_points(group="ecg_monitor.stages", name="source")
     play: Callable[..., None] = entry.load()
-    play(requests(given, time.time()), given.speed, settings, given.output, lifeline)
+    awaits = given.awaits or ["detector"]
+    play(wanted, given.speed, settings, given.output, lifeline, awaits=awaits, keeper=former.keeper, state=former.state)
+    return 0
+
+
+def _recorder(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) -> int:
+    from monitor.recorder.stage import Recorder, run_recorder
+
+    if len(given.input) != 2 or not given.output or not given.record:
+        raise UsageError("stage recorder: --record, --output and two --input (source, classifier) are needed")
+    former = _Former(given, settings, str(given.record).encode())
+    state = former.state or {"recorder": None, "in": {"source": None, "classifier": None}}
+    try:
+        recorder = Recorder(given.record, state["recorder"])
+    except OSError as error:
+        raise UserError(f"--record {given.record}: {error.strerror or error}") from error
+    durable = former.keeper is not None
+    with ExitStack() as closing:
+        context = new_context()
+        closing.callback(context.term)
+        closing.callback(recorder.close)
+        signals, judgements = (
+            Subscriber(
+                context, endpoint, settings.link, needed=True, name="recorder", durable=durable, state=state["in"][name]
+            )
+            for endpoint, name in zip(given.input, ("source", "classifier"), strict=True)
+        )
+        reports = Publisher(context, given.output, settings.link)
+        checkpoints = Checkpoints(former.keeper, settings.checkpoint)
+        for one in (signals, judgements, reports, checkpoints):
+            closing.callback(one.close)
+        lifeline.ready()
+        run_recorder(recorder, signals, judgements, reports, lifeline, settings, checkpoints)
     return 0
 
 
 def _between(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) -> int:
     if len(given.input) != 1 or not given.output:
         raise UsageError(f"stage {given.stage}: one --input and --output are needed")
-    context = new_context()
-    publisher = Publisher(context, given.output, settings.link, awaits=1)
-    alert_socket = None
-    closing: list[Any] = [publisher]
-    try:
+    former = _Former(given, settings, _weights(settings, given.stage))
+    state = former.state or {"core": None, "in": None, "out": None, "alerts": None, "streams": {}}
+    awaits = given.awaits or (["classifier"] if given.stage == "detector" else [])
+    with ExitStack() as closing:
+        context = new_context()
+        closing.callback(context.term)
+        publisher = Publisher(context, given.output, settings.link, awaits=awaits, state=state["out"])
+        closing.callback(publisher.close)
+        alert_socket = control = None
         if given.stage == "detector":
             from monitor.pipeline import detector
 
             core, detail = detector(settings)
         else:
             # Bound before torch is loaded: whoever waits for alerts is then there before the first.
-            links = {"detector": given.input[0], "classifier": given.output}
-            links["source"] = given.input[0].removesuffix("detector") + "source"
-            alert_socket = AlertSocket(context, settings.alert_socket, links, settings.link.max_frame_bytes)
-            closing.append(alert_socket)
+            alert_socket, control = _doors(given, settings, context, state["alerts"])
+            closing.callback(alert_socket.close)
+            closing.callback(control.close)
             from monitor.pipeline import judge
 
             core, detail = judge(settings, given.device)
-        subscriber = Subscriber(context, given.input[0], settings.link, needed=True)
-        closing.append(subscriber)
-        lifeline.ready()
-        run_stage(
-            given.stage, core, subscriber, publisher, lifeline, settings.link, alert_socket=alert_socket, detail=detail
+        if state["core"] is not None:
+            core.restore(state["core"])
+        subscriber = Subscriber(
+            context,
+            given.input[0],
+            settings.link,
+            needed=True,
+            name=given.stage,
+            durable=former.keeper is not None,
+            state=state["in"],
         )
-    finally:
-        for one in closing:
-            one.close()
-        context.term()
+        closing.callback(subscriber.close)
+        checkpoints = Checkpoints(former.keeper, settings.checkpoint)
+        closing.callback(checkpoints.close)
+        lifeline.ready()
+        Stage(
+            given.stage,
+            core,
+            subscriber,
+            publisher,
+            lifeline,
+            settings.link,
+            checkpoints,
+            alert_socket=alert_socket,
+            control=control,
+            streams=state["streams"],
+            detail=detail,
+        ).run()
     return 0
+
+
+def _doors(
+    given: argparse.Namespace, settings: Settings, context: Any, state: dict[str, Any] | None
+) -> tuple[AlertSocket, ControlSocket]:
+    """Where alerts leave, and where people's wishes come in."""
+    from monitor.rules import BY_KIND
+
+    links = {"detector": given.input[0], "classifier": given.output}
+    links["source"] = given.input[0].removesuffix("detector") + "source"
+    limit = settings.link.max_frame_bytes
+    alert_socket = AlertSocket(context, settings.alert_socket, links, limit, state)
+    try:
+        longest = settings.control.silence_max_s
+        return alert_socket, ControlSocket(context, settings.alert_socket, BY_KIND, longest, limit)
+    except UserError:
+        alert_socket.close()
+        raise
+
+
+def _weights(settings: Settings, name: str) -> bytes:
+    """Digest of what the stage has learnt."""
+    shipped = sorted(Path(__file__).resolve().parents[1].glob("*.safetensors"))
+    own = [Path(settings.classifier.weights)] if settings.classifier.weights and name == "classifier" else []
+    digest = hashlib.sha256()
+    for path in [*shipped, *own]:
+        digest.update(path.read_bytes() if path.exists() else b"")  # what is not there is complained of elsewhere
+    return digest.digest()

@@ -55,7 +55,13 @@ class Feed:
         self._lifeline = lifeline
         # The daemon begins when its own dashboard is there. What is waited for are verdicts and alerts, not samples.
         self._links = {
-            name: Subscriber(self._context, endpoint, settings.link, needed=needed and name == "classifier")
+            name: Subscriber(
+                self._context,
+                endpoint,
+                settings.link,
+                needed=needed and name == "classifier",
+                name="dashboard" if needed else "",
+            )
             for name, endpoint in links.items()
         }
 
@@ -71,8 +77,10 @@ class Feed:
         out: list[Event | Status] = []
         while True:
             readable = wait([*sockets, *descriptors], max(0.0, until - time.monotonic()))
-            if self._lifeline is not None and self._lifeline.stopped(readable):
-                raise _Stop
+            if self._lifeline is not None:
+                self._lifeline.alive()
+                if self._lifeline.stopped(readable):
+                    raise _Stop
             for link in self._links.values():
                 out += link.receive()
                 link.acknowledge()

@@ -193,9 +193,9 @@ def test_others_may_be_as_slow_as_they_like(context, endpoint, link_settings):
 
 
 def test_a_publisher_waits_for_its_first_subscriber(context, endpoint, link_settings):
-    publisher = Publisher(context, endpoint, link_settings, awaits=1)
+    publisher = Publisher(context, endpoint, link_settings, awaits=["p"])
     assert publisher.congested
-    subscriber = Subscriber(context, endpoint, link_settings, needed=True)
+    subscriber = Subscriber(context, endpoint, link_settings, needed=True, name="p")
     gather(publisher, subscriber, lambda out: not publisher.congested)
     subscriber.close()
     publisher.close()

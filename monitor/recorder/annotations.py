@@ -53,25 +53,33 @@ def write(
             temporary = Path(name_of_temporary)
             lines = b"".join(encode_alert(in_record(alert, fs, start)) + b"\n" for alert in alerts)
             (temporary / "alarms").write_bytes(lines)
-            _write_beats(temporary, verdicts, fs, start)
+            beats = [(to_record(verdict.sample, fs, start), verdict.label.value) for verdict in verdicts]
+            _write_beats(temporary, beats, fs)
             (temporary / "alarms").replace(folder / f"{name}.alarms.jsonl")
             (temporary / f"beats.{EXTENSION}").replace(folder / f"{name}.{EXTENSION}")
     except OSError as error:
         raise UserError(f"--out {folder}: {error.strerror or error}") from error
 
 
-def _write_beats(folder: Path, verdicts: Sequence[Verdict], fs: float, start: int) -> None:
+def write_beats(folder: Path, name: str, beats: Sequence[tuple[int, str]], fs: float) -> None:
+    """``NAME.ecgm`` alone, whole or not at all: (sample, AAMI class) of each beat, in the record's own samples."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
+        _write_beats(Path(temporary), beats, fs)
+        (Path(temporary) / f"beats.{EXTENSION}").replace(folder / f"{name}.{EXTENSION}")
+
+
+def _write_beats(folder: Path, beats: Sequence[tuple[int, str]], fs: float) -> None:
     import wfdb
 
-    if not verdicts:  # wfdb writes no empty file; the format's end mark alone is one
+    if not beats:  # wfdb writes no empty file; the format's end mark alone is one
         (folder / f"beats.{EXTENSION}").write_bytes(b"\0\0")
         return
     wfdb.wrann(
         "beats",
         EXTENSION,
-        sample=np.array([to_record(verdict.sample, fs, start) for verdict in verdicts], dtype=np.int64),
+        sample=np.array([sample for sample, _ in beats], dtype=np.int64),
         # The AAMI classes' letters are MIT codes too: N, S, V, F, Q.
-        symbol=[verdict.label.value for verdict in verdicts],
+        symbol=[label for _, label in beats],
         fs=fs,
         write_dir=str(folder),
     )

@@ -5,9 +5,9 @@ import pytest
 import wfdb
 from streams import ALERT
 
-from monitor import recorder
 from monitor.errors import UserError
 from monitor.events import BeatClass, Level, Verdict
+from monitor.recorder import annotations as recorder
 from monitor.wire import decode_alert
 
 
