@@ -7,9 +7,11 @@ Laws:
 * In a chain only the worst is announced: a rule's ``over`` end when it begins and do not begin while it lasts.
 * What latches stays when its condition is over, until a person acknowledges it; a new event of its kind is a new alert,
   acknowledged or not.
-* A signal of which nothing may be concluded (gap, silent source, unusable quality) ends the physiological alerts that
-  do not latch, empties the memory of beats and lets none be raised: missing data are never asystole. Noise is no reason
-  for a rule that knows noise when it sees it.
+* A signal of which nothing may be concluded (gap, unusable quality) ends the physiological alerts that do not latch,
+  empties the memory of beats and lets none be raised: missing data are never asystole. Noise is no reason for a rule
+  that knows noise when it sees it.
+* A source that has gone silent changes nothing but that it is said: should what is missing come after all, the alerts
+  are those of a run without a pause; should it not, a gap comes in its place.
 """
 
 from collections.abc import Sequence
@@ -170,7 +172,8 @@ class Alarms:
 
 
 def advance(patient: Patient, event: Event, settings: AlarmSettings) -> list[Alert]:
-    """What one event of one patient's stream changes: ``patient`` in place, and the alerts to tell (``seq`` 1, ``previous`` 0)."""
+    """What one event of one patient's stream changes: ``patient`` in place, and the alerts to tell (their numbers still
+    to be filled in)."""
     out: list[Alert] = []
     if isinstance(event, Acknowledge):
         for kind, held in list(patient.active.items()):
@@ -185,6 +188,11 @@ def advance(patient: Patient, event: Event, settings: AlarmSettings) -> list[Ale
             _go(out, patient, event.stream, BY_KIND[event.kind], Sight.OVERRULED, None, settings, "switched off")
         return out
     when = note(patient, event, settings)
+    if isinstance(event, Lost):
+        # Time is the sample: of a patient who is not heard of nothing new is known, and what was known stays.
+        rule = BY_KIND["source_lost"]
+        _go(out, patient, event.stream, rule, Sight.SAME, rule.find(patient, settings), settings, "")
+        return out
     if isinstance(event, Closed):
         for kind in list(patient.active):
             _go(out, patient, event.stream, BY_KIND[kind], Sight.OVERRULED, None, settings, "the stream has ended")
@@ -225,7 +233,7 @@ def _suspended(patient: Patient, settings: AlarmSettings) -> tuple[bool, bool]:
     gap = patient.gap is not None and patient.gap[1] - patient.gap[0] >= settings.gap_s * FS
     unusable = patient.bad >= settings.unusable_reports
     noise = unusable and patient.cause is Cause.NOISE
-    return gap or patient.lost is not None or (unusable and not noise), noise
+    return gap or (unusable and not noise), noise
 
 
 def note(patient: Patient, event: Event, settings: AlarmSettings) -> On:

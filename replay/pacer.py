@@ -78,7 +78,7 @@ class Pacer:
         return self.chunk
 
     def state(self, wall: float) -> float | None:
-        """The wall clock (s since the Unix epoch; now it is ``wall``) at which sample 0 was due; None: not yet asked."""
+        """The wall clock (s since the Unix epoch; now ``wall``) at which sample 0 was due; None: not yet asked."""
         return None if self._origin is None else wall - (self._clock() - self._origin)
 
     def restore(self, state: float | None, position: int, wall: float) -> None:

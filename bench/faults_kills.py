@@ -1,0 +1,70 @@
+"""Death at any instant: the final beats, verdicts and alerts are those of an undisturbed run."""
+
+import random
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.faults_daemon import STAGES, Daemon, Kept, differences, kept
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one disturbed run."""
+
+    killed: list[str]
+    beats: int
+    alerts: int
+    lost: int
+    different: int
+    signal_equal: bool
+    silences: int
+    """Alerts that the source was silent: true, and in no other run."""
+
+
+def undisturbed(folder: Path, words: list[str], name: str) -> Kept:
+    daemon = Daemon(folder, [*words, "--speed", "max"])
+    daemon.start()
+    try:
+        code = daemon.wait(600)
+        assert code == 0, daemon.errors
+    finally:
+        daemon.stop()
+    return kept(daemon.records, name)
+
+
+def disturbed(folder: Path, words: list[str], name: str, expected: Kept, seed: int, mean_s: float) -> Outcome:
+    """A run in which stages, and their supervisor, are killed at random."""
+    daemon = Daemon(folder, words)
+    daemon.start()
+    try:
+        killed = daemon.killed_until_over(random.Random(seed), mean_s, [*STAGES, "supervisor"], 1200)
+        assert daemon.process is not None
+        assert daemon.process.returncode == 0, daemon.errors[-3000:]
+    finally:
+        daemon.stop()
+    found = kept(daemon.records, name)
+    lost_beats, other_beats = differences(expected.verdicts, found.verdicts)
+    lost_alerts, other_alerts = differences(expected.alerts, found.alerts)
+    return Outcome(
+        killed,
+        len(found.verdicts),
+        len(found.alerts),
+        lost_beats + lost_alerts,
+        other_beats + other_alerts,
+        found.signal == expected.signal,
+        found.harm,
+    )
+
+
+def run(runs: int, seconds: float, speed: float, mean_s: float, seed: int = 0) -> list[Outcome]:
+    words = ["--source", "replay:mitdb/208", "--duration", f"{seconds:g}"]
+    out = []
+    with tempfile.TemporaryDirectory(prefix="faults-") as name:
+        folder = Path(name)
+        expected = undisturbed(folder / "undisturbed", words, "mitdb_208")
+        for k in range(runs):
+            own = [*words, "--speed", f"{speed:g}"]
+            out.append(disturbed(folder / str(k), own, "mitdb_208", expected, seed + k, mean_s))
+            print(f"run {k}: {out[-1]}", flush=True)
+    return out
