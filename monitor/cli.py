@@ -13,7 +13,6 @@ from pathlib import Path
 from monitor import config
 from monitor.errors import UsageError, UserError
 
-COMMANDS = ("run", "watch", "alerts", "annotate", "doctor", "config", "stage")
 NOTICE = "Not a medical device."
 
 _EXAMPLES = """examples:
@@ -135,6 +134,31 @@ def parser(*, helping: bool = False) -> argparse.ArgumentParser:
         "--history", action="store_true", help="first everything since the daemon's start, not only what is active"
     )
 
+    def ordering(name: str, words: str, examples: str) -> argparse.ArgumentParser:
+        sub = command(name, words, examples)
+        if name in ("enable", "disable"):
+            sub.add_argument("kind", metavar="KIND", help="of alert, as in the alerts: couplet, vt, …")
+        sub.add_argument("stream", nargs="?", metavar="STREAM", help="mitdb/208, … (default: all that are open)")
+        sub.add_argument("--endpoint", metavar="ENDPOINT", help="the daemon's alert socket (default: from config.toml)")
+        return sub
+
+    ack = ordering(
+        "ack",
+        "acknowledge alerts of a daemon that runs",
+        "  ecg-monitor ack\n  ecg-monitor ack mitdb/208 --alert mitdb/208/vt/48210\n",
+    )
+    ack.add_argument("--alert", metavar="ID", help="this alert alone")
+    silence = ordering(
+        "silence",
+        "no sound for a while; what there is to see stays",
+        "  ecg-monitor silence\n  ecg-monitor silence mitdb/208 --seconds 60\n",
+    )
+    silence.add_argument(
+        "--seconds", type=seconds, metavar="N", help="for so long (default: control.silence_s; 0 ends it)"
+    )
+    for name, words in (("enable", "look for a kind of alert again"), ("disable", "look for a kind of alert no more")):
+        ordering(name, words, f"  ecg-monitor {name} couplet\n  ecg-monitor {name} pause mitdb/208\n")
+
     annotate = command(
         "annotate",
         "the same pipeline, as fast as it goes: RECORD.ecgm and RECORD.alarms.jsonl",
@@ -234,6 +258,19 @@ def _dispatch(given: argparse.Namespace) -> int:
             from monitor.commands.alerts import alerts
 
             return alerts(given.endpoint, settings, as_json=given.json, history=given.history)
+        case "ack" | "silence" | "enable" | "disable":
+            from monitor.commands.control import control
+            from monitor.link import Order
+
+            match given.command:
+                case "ack":
+                    wanted = Order("acknowledge", given.stream, alert=given.alert)
+                case "silence":
+                    length = settings.control.silence_s if given.seconds is None else given.seconds
+                    wanted = Order("silence", given.stream, seconds=length)
+                case _:
+                    wanted = Order(given.command, given.stream, kind=given.kind)
+            return control(wanted, given.endpoint, settings)
         case "annotate":
             from monitor.commands.annotate import annotate
 

@@ -175,6 +175,8 @@ class AlarmSettings(_Section, frozen=True, kw_only=True):
 
 
 class DashboardSettings(_Section, frozen=True, kw_only=True):
+    bell: bool
+    bell_s: Positive
     fps: Positive
     seconds: Positive
     trend_s: Positive
@@ -259,6 +261,15 @@ def for_stream(settings: AlarmSettings, stream: str) -> AlarmSettings:
     if not own:
         return settings
     return msgspec.convert({**msgspec.to_builtins(settings), **own}, AlarmSettings)
+
+
+def unattended(settings: Settings) -> Settings:
+    """The settings where nobody is there to acknowledge, so that nothing latches."""
+    streams = {
+        name: {key: v for key, v in own.items() if key != "latching"} for name, own in settings.alarms.streams.items()
+    }
+    alarms = msgspec.structs.replace(settings.alarms, latching=(), streams=streams)
+    return msgspec.structs.replace(settings, alarms=alarms)
 
 
 def loads(text: str) -> Settings:

@@ -43,7 +43,7 @@ class _StageFold:
         if not self._reports:
             return StageView(
                 name=self._name, state=StageState.STARTING, age=0.0, events_in=0.0, events_out=0.0, samples=0.0,
-                lost=0, repaired=0, rejected=0, busy=0.0, restarts=0, detail="",
+                lost=0, repaired=0, rejected=0, busy=0.0, restarts=0, detail="", trouble="",
             )  # fmt: skip
         first, last = self._reports[0], self._reports[-1]
         elapsed = last.time - first.time
@@ -63,6 +63,7 @@ class _StageFold:
             busy=last.busy if state is StageState.UP else 0.0,
             restarts=self._restarts,
             detail=last.detail,
+            trouble=last.trouble,
         )
 
 

@@ -15,7 +15,9 @@ Laws, for a stage that keeps checkpoints:
 
 import contextlib
 import os
+import select
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
@@ -32,6 +34,8 @@ _IDLE_S = 0.05
 """s; the loop wakes up this often even when nothing comes, to look at the clock."""
 _SIGN_S = 0.5
 """s between two signs of life at least."""
+_ORPHAN_S = 1.0
+"""s that a stage has for closing in good order when its supervisor is gone."""
 _PUSH_EVENTS = 256
 """Events pushed at once: what a repair brings is taken in bites, so that heartbeats go on."""
 _FAREWELL_S = 2.0
@@ -81,11 +85,14 @@ class Lifeline:
         # Ctrl-C reaches every process of the terminal; the supervisor decides what it means.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
+        self._ready = False
         if descriptor is not None:
             os.set_blocking(descriptor, False)
+            threading.Thread(target=self._watch, args=(descriptor,), name="lifeline", daemon=True).start()
 
     def ready(self) -> None:
         """Everything that a person could have got wrong has been tried, and was right."""
+        self._ready = True
         if self.descriptor is not None:
             os.write(self.descriptor, b"r")
 
@@ -109,6 +116,13 @@ class Lifeline:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._stopped = True
+
+    def _watch(self, descriptor: int) -> None:
+        """Ends the process when the supervisor is gone and the loop does not see to it: it still loads, or hangs."""
+        select.select([descriptor], [], [])  # the supervisor sends nothing: only its end makes this readable
+        if self._ready:
+            time.sleep(_ORPHAN_S)
+        os._exit(1)
 
 
 class Reporter:

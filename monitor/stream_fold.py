@@ -34,6 +34,7 @@ from monitor.events import (
     Opened,
     Quality,
     Samples,
+    Silence,
     Verdict,
 )
 from monitor.scale import FLAT, settle
@@ -75,6 +76,7 @@ class StreamFold:
         self._opened: Opened | None = None
         self._closed: Closed | None = None
         self._lost_at = -1
+        self._silent_until = 0
         self._quality: Quality | None = None
         self._quality_heard = now
         self._buffer = np.full(round(dashboard.keep_s * FS), np.nan, np.float32)
@@ -119,6 +121,8 @@ class StreamFold:
                 self._on_alert(event)
             case Gap():
                 self._on_gap(event)
+            case Silence():
+                self._silent_until = event.sample + round(event.seconds * FS)
             case Lost():
                 self._lost_at = max(self._lost_at, event.sample)
             case Opened():
@@ -262,6 +266,7 @@ class StreamFold:
             alerts=tuple(sorted(self._alerts.values(), key=urgency)),
             log=tuple(self._log) if focus else (),
             raised=dict(self._raised),
+            silenced_s=max(0, self._silent_until - self._stop) / FS,
             latency=self._latency(),
             holes=tuple(self._holes),
             lost_samples=self._gone["lost"],

@@ -125,6 +125,8 @@ class StreamView(Struct, frozen=True, kw_only=True):
     raised: dict[str, int]
     """Alerts raised since the start, by kind."""
 
+    silenced_s: float
+    """Signal time for which a person wants no sound from this stream, s."""
     latency: Latency | None
     holes: tuple[Hole, ...]
     """The last holes, oldest first."""
@@ -159,6 +161,8 @@ class StageView(Struct, frozen=True, kw_only=True):
     restarts: int
     """Times that another process took its place since we have been watching."""
     detail: str
+    trouble: str
+    """What it cannot do at present; empty when all is well."""
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):

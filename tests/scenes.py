@@ -108,7 +108,7 @@ def alert(
         priority=priority, class_=class_ or "physiological", state=state, latched=False, sample=sample,
         onset_sample=sample if onset is None else onset, onset_time=EPOCH + (sample if onset is None else onset) / FS,
         published_time=None, value=None,
-        limit=None, unit="", message=text, beats=beats,
+        limit=None, unit="", message=text, beats=beats, previous=0,
     )  # fmt: skip
 
 

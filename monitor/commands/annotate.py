@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from monitor.config import Settings
+from monitor.config import Settings, unattended
 from monitor.errors import UsageError
 from monitor.events import FS, Alert, Event, Opened, Verdict
 from monitor.pipeline import whole
@@ -24,7 +24,7 @@ def annotate(given: argparse.Namespace, settings: Settings) -> int:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f"two records are called {twice[0]}: their results would overwrite each other; use two --out")
-    core = whole(settings, given.device)
+    core = whole(unattended(settings), given.device)
     for uri, name in zip(uris, names, strict=True):
         request = SourceRequest(
             uri=uri,

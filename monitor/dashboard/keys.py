@@ -25,6 +25,8 @@ class Action(Enum):
     SHORTER = auto()
     PAUSE = auto()
     HELP = auto()
+    ACKNOWLEDGE = auto()
+    SILENCE = auto()
 
 
 _KEYS = {
@@ -49,6 +51,10 @@ _KEYS = {
     b" ": Action.PAUSE,
     b"?": Action.HELP,
     b"h": Action.HELP,
+    b"a": Action.ACKNOWLEDGE,
+    b"A": Action.ACKNOWLEDGE,
+    b"s": Action.SILENCE,
+    b"S": Action.SILENCE,
 }
 _ZOOM_STEP, _ZOOM_MIN, _ZOOM_MAX = 2.0, 0.25, 4.0
 _READ_BYTES = 1024
@@ -106,8 +112,8 @@ def steer(look: Look, action: Action, snapshot: Snapshot) -> Look:
             return replace(look, held=None if look.held is not None else shown)
         case Action.HELP:
             return replace(look, help=not look.help)
-        case Action.QUIT:
-            return look
+        case Action.QUIT | Action.ACKNOWLEDGE | Action.SILENCE:
+            return look  # not about how one looks
 
 
 class Keyboard:

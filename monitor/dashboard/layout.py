@@ -14,6 +14,7 @@ from monitor.config import DashboardSettings
 from monitor.dashboard import panels
 from monitor.dashboard.look import QUIET, RULE, WARN, Look, beside, fit, pad, rule, say
 from monitor.dashboard.waveform import trend_panel, wave_panel
+from monitor.text import clean
 from monitor.views import Snapshot, StreamView
 
 WIDE = (116, 32)
@@ -25,10 +26,12 @@ WAVE_ROWS = 16
 VITALS = 5
 """Rows of the figures under the waveform: one for each class of beats."""
 
-_KEYS = " q quit   Tab next stream   + − time scale   p pause   ? help"
+_KEYS = " q quit   a acknowledge   s silence   Tab next   + − scale   p pause   ? help"
 _HELP = (
     "",
     "q          quit",
+    "a          acknowledge the alerts of this stream",
+    "s          silence this stream, and let it sound again",
     "Tab  → ←   next, previous stream",
     "+  −       longer, shorter stretch of signal",
     "p          stop the picture and go on; alerts and figures never stop",
@@ -179,6 +182,8 @@ def _picture(frame: _Frame, width: int, height: int) -> list[Text]:
 
 def _footer(width: int, look: Look) -> list[Text]:
     line = say(_KEYS, QUIET)
+    if look.note:
+        line = say(f" {clean(look.note)} ", "bold reverse").append(_KEYS, QUIET)
     if look.held is not None:
         line = say(" PICTURE PAUSED, p to go on ", f"bold {WARN} reverse").append(_KEYS, QUIET)
     return pad([line], width, 1)

@@ -16,12 +16,15 @@ def changes(before: Snapshot, after: Snapshot, events: Iterable[Event | Status])
         lines += _stream(known.get(view.name), view)
     lines += [_alert(event) for event in events if isinstance(event, Alert) and event.state is not AlertState.UPDATED]
     states = {stage.name: stage.state for stage in before.stages}
+    troubles = {stage.name: stage.trouble for stage in before.stages}
     for stage in after.stages:
         was, name = states.get(stage.name, StageState.STARTING), clean(stage.name)
         if stage.state is StageState.DOWN and was is not StageState.DOWN:
             lines.append(f"stage {name} is down: no report for {stage.age:.0f} s")
         elif stage.state is StageState.UP and was is not StageState.UP:
             lines.append(f"stage {name} is up" + (" again" if was is StageState.DOWN else ""))
+        if stage.trouble != troubles.get(stage.name, ""):
+            lines.append(f"stage {name}: {clean(stage.trouble) or 'all is well again'}")
     return lines
 
 

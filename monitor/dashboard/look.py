@@ -54,6 +54,8 @@ class Look(Struct, frozen=True, kw_only=True):
     held: StreamView | None = None
     """The stream as it was when its picture was stopped; None while it runs."""
     help: bool = False
+    note: str = ""
+    """What became of the last order, for a few seconds."""
 
 
 def clock(samples: int) -> str:

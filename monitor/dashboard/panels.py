@@ -114,6 +114,8 @@ def signal(view: StreamView, width: int, height: int) -> list[Text]:
     """Whether what is shown can be trusted: signal, quality, latency, losses."""
     feed, style = _FEEDS[view.feed]
     lines = [_fact("signal", feed, style), _fact("quality", *_quality(view, width))]
+    if view.silenced_s:
+        lines.append(_fact("sound", f"silenced for {view.silenced_s:.0f} s", WARN))
     late = view.latency
     to = " to the verdict" if width >= 40 else ""
     known = f"{late.p50 * 1000:.0f} ms{to}, p99 {late.p99 * 1000:.0f} ms" if late else "no verdict yet"
@@ -160,6 +162,8 @@ def _stage(stage: StageView, width: int) -> Text:
     line.append(f"{stage.state:<8}", GOOD if stage.state is StageState.UP else QUIET)
     if stage.state is StageState.STARTING:
         return line
+    if stage.trouble:
+        return line.append(clean(stage.trouble), BAD)
     figures = say(f"{stage.events_out:10.1f}{stage.samples:11.0f}")
     figures.append(f"{stage.lost:7}", BAD if stage.lost else "")
     figures.append(f"{stage.repaired:10}").append(f"{100 * stage.busy:5.0f} %", WARN if stage.busy > 0.8 else "")
@@ -178,6 +182,8 @@ def stage_line(snapshot: Snapshot, width: int) -> list[Text]:
         name = clean(stage.name)
         if stage.state is StageState.DOWN:
             line.append(f"{name} DOWN {stage.age:.0f} s", BAD)
+        elif stage.trouble:
+            line.append(f"{name} {clean(stage.trouble)}", BAD)
         else:
             line.append(f"{name} ", QUIET).append(stage.state, GOOD if stage.state is StageState.UP else QUIET)
         line.append("   ")

@@ -24,7 +24,7 @@ Laws:
 """
 
 from monitor.link.alerts import AlertListener, AlertSocket, alert_endpoint, ask_links
-from monitor.link.control import Answer, ControlSocket, control_endpoint, order
+from monitor.link.control import Answer, ControlSocket, Operator, Order, control_endpoint, order
 from monitor.link.publisher import Publisher
 from monitor.link.sockets import Context, free_port, links_in, new_context, requests_of, wait
 from monitor.link.subscriber import Subscriber
@@ -35,6 +35,8 @@ __all__ = [
     "Answer",
     "Context",
     "ControlSocket",
+    "Operator",
+    "Order",
     "Publisher",
     "Subscriber",
     "alert_endpoint",

@@ -129,6 +129,27 @@ def _command(order: Order, stream: str) -> Command:
     return Enable(stream=stream, seq=1, sample=0, kind=order.kind, on=order.command == "enable")
 
 
+class Operator:
+    """The other end, for a screen: orders go out, answers come when they come."""
+
+    def __init__(self, context: Context, endpoint: str) -> None:
+        self._dealer = connecting(context, zmq.DEALER, _QUEUE)
+        self._dealer.connect(endpoint)
+
+    def ask(self, wanted: Order) -> None:
+        self._dealer.send(msgspec.json.encode(wanted), zmq.NOBLOCK)
+
+    def heard(self) -> list[Answer]:
+        """The answers that are here; never waits."""
+        out = []
+        while (parts := take(self._dealer)) is not None:
+            out.append(msgspec.json.decode(parts[-1], type=Answer))
+        return out
+
+    def close(self) -> None:
+        self._dealer.close()
+
+
 def control_endpoint(settings: AlertSocketSettings) -> str:
     return f"tcp://{settings.host}:{settings.port + 2}"
 

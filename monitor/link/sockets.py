@@ -97,7 +97,7 @@ def links_in(folder: Path, names: Sequence[str]) -> dict[str, str]:
     return {name: f"tcp://127.0.0.1:{free_port()}" for name in names}
 
 
-def free_port(ports: int = 2) -> int:
+def free_port(ports: int = 3) -> int:
     """A TCP port on loopback that is free now, and so are those that follow it."""
     while True:
         with socket_module.socket() as first:

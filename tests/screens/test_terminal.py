@@ -39,8 +39,15 @@ def receive(timeout):
     return []
 
 import time
+
+class Orders:
+    def ask(self, action, view):
+        pass
+    def heard(self):
+        return ""
+
 try:
-    reason = run_screen(scene.fold, receive, SETTINGS, Console(), Keyboard(0), wall=lambda: scene.now)
+    reason = run_screen(scene.fold, receive, SETTINGS, Console(), Keyboard(0), Orders(), wall=lambda: scene.now)
 except ConnectionError as error:
     print("error:", error)
 except KeyboardInterrupt:

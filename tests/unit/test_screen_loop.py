@@ -3,11 +3,13 @@
 import io
 from contextlib import nullcontext
 
+import pytest
 from rich.console import Console
-from scenes import SETTINGS, Scene
+from scenes import SETTINGS, Scene, alert
 
 from monitor.dashboard.keys import Action
-from monitor.dashboard.screen import Exit, run_screen
+from monitor.dashboard.screen import Exit, run_screen, sounds
+from monitor.events import AlertState, Priority, Silence
 
 
 class Keys(nullcontext):
@@ -33,11 +35,25 @@ class Loop:
         self.calls = 0
         self.link_s = link_s
         self.file = io.StringIO()
+        self.asked = []
         console = Console(file=self.file, force_terminal=True, width=80, height=24, color_system=None)
         self.reason = run_screen(
-            self.scene.fold, self.receive, SETTINGS, console, keys, wall=lambda: self.scene.now, steady=lambda: self.now
+            self.scene.fold,
+            self.receive,
+            SETTINGS,
+            console,
+            keys,
+            self,
+            wall=lambda: self.scene.now,
+            steady=lambda: self.now,
         )
         self.frames = self.file.getvalue().split(" ECG-MONITOR")[1:]
+
+    def ask(self, action, view):
+        self.asked.append((action, view.name))
+
+    def heard(self):
+        return f"done: {len(self.asked)}" if self.asked else ""
 
     def receive(self, timeout):
         assert timeout >= 0
@@ -58,3 +74,29 @@ def test_a_fast_link_does_not_draw_more_frames():
     loop = Loop(Keys(*[[]] * 15), link_s=0.001)
     assert len(loop.frames) == 15 and loop.now < 1.1
     assert loop.calls > 900
+
+
+def test_what_a_person_wants_goes_to_the_daemon_and_is_answered_on_the_screen():
+    loop = Loop(Keys([], [Action.NEXT], [Action.ACKNOWLEDGE], [Action.SILENCE], []))
+    assert loop.asked == [(Action.ACKNOWLEDGE, "bed 2"), (Action.SILENCE, "bed 2")]
+    assert "done: 2" in loop.frames[-1]
+    assert "done:" not in loop.frames[1]
+
+
+@pytest.mark.parametrize(
+    ("priority", "state", "silenced", "rings"),
+    [
+        (Priority.HIGH, AlertState.RAISED, 0.0, True),
+        (Priority.HIGH, AlertState.ACKNOWLEDGED, 0.0, False),
+        (Priority.HIGH, AlertState.RAISED, 60.0, False),
+        (Priority.MEDIUM, AlertState.RAISED, 0.0, False),
+    ],
+)
+def test_the_bell_rings_for_what_is_urgent_and_nobody_has_seen_to(priority, state, silenced, rings):
+    scene = Scene()
+    scene.open("bed 1")
+    told = alert("bed 1", "vt", "ventricular tachycardia", priority=priority, state=state)
+    quiet = Silence(stream="bed 1", seq=99, sample=0, seconds=silenced)
+    scene.fold.advance([told, quiet], scene.now)
+    (view,) = scene.fold.snapshot(scene.now).streams
+    assert sounds(view) is rings
