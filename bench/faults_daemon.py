@@ -67,11 +67,11 @@ class Daemon:
             with contextlib.suppress(psutil.NoSuchProcess):
                 supervisor = psutil.Process(self.process.pid)
                 found["supervisor"] = supervisor
-                for child in supervisor.children():
-                    with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                        words = child.cmdline()
-                        if "stage" in words:
-                            found[words[words.index("stage") + 1]] = child
+                own = {child.pid: child for child in supervisor.children()}
+                for file in (self.records / ".ecg-monitor").glob("*.pid"):
+                    with contextlib.suppress(ValueError):  # it is being written
+                        if (pid := int(file.read_text())) in own:
+                            found[file.stem] = own[pid]
         return found
 
     def kill(self, name: str) -> bool:
@@ -118,7 +118,7 @@ class Kept:
     signal: bytes
     verdicts: list[str]
     alerts: list[str]
-    """Without what the clock and the harm say: times of publication, numbers, and that the source was silent."""
+    """Without what the clock and the harm say: times, numbers, and that the source was silent."""
     harm: int
     """Alerts that say so."""
 

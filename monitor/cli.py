@@ -199,6 +199,7 @@ def parser(*, helping: bool = False) -> argparse.ArgumentParser:
         "--awaits", action="append", default=[], metavar="STAGE", help="subscriber that must be there before it begins"
     )
     stage.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
+    stage.add_argument("--standby", action="store_true", help=argparse.SUPPRESS)
     stage.add_argument("--settings", help=argparse.SUPPRESS)
     playing(stage)
     device(stage)

@@ -189,6 +189,8 @@ class DashboardSettings(_Section, frozen=True, kw_only=True):
 class SupervisorSettings(_Section, frozen=True, kw_only=True):
     stop_s: Positive
     hang_s: Positive
+    standby: bool
+    standby_after_s: Positive
     finish_s: Positive
     restart_s: Positive
     restart_max_s: Positive

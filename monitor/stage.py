@@ -71,10 +71,10 @@ class Chain:
 
 
 class Lifeline:
-    """Tells when to stop: SIGTERM came, or the supervisor's end of the lifeline (a socket pair) closed. Tells the
-    supervisor when the stage is ready."""
+    """Between a stage and its supervisor. Tells when to stop: SIGTERM came, or the supervisor's end of the lifeline (a
+    socket pair) closed. Tells the supervisor when the stage is ready, and that it lives."""
 
-    def __init__(self, descriptor: int | None) -> None:
+    def __init__(self, descriptor: int | None, *, standby: bool = False) -> None:
         self.descriptor = descriptor
         self._stopped = False
         self._said = 0.0
@@ -86,9 +86,17 @@ class Lifeline:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
         self._ready = False
-        if descriptor is not None:
-            os.set_blocking(descriptor, False)
-            threading.Thread(target=self._watch, args=(descriptor,), name="lifeline", daemon=True).start()
+        if descriptor is not None and not standby:
+            self._begin_watch(descriptor)
+
+    def stand_by(self) -> None:
+        """Everything is loaded: waits until the supervisor needs this process, in place of one that died."""
+        if self.descriptor is None:
+            return
+        os.write(self.descriptor, b"s")
+        if not os.read(self.descriptor, 1):
+            os._exit(0)  # the supervisor is gone, and it was never needed
+        self._begin_watch(self.descriptor)
 
     def ready(self) -> None:
         """Everything that a person could have got wrong has been tried, and was right."""
@@ -116,6 +124,10 @@ class Lifeline:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._stopped = True
+
+    def _begin_watch(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        threading.Thread(target=self._watch, args=(descriptor,), name="lifeline", daemon=True).start()
 
     def _watch(self, descriptor: int) -> None:
         """Ends the process when the supervisor is gone and the loop does not see to it: it still loads, or hangs."""

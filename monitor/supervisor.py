@@ -43,6 +43,15 @@ QUIT = 4
 
 
 @dataclass
+class Standby:
+    """A process that has loaded everything, and waits to take the place of its stage."""
+
+    process: subprocess.Popen[bytes]
+    lifeline: socket.socket
+    ready: bool = False
+
+
+@dataclass
 class Child:
     """One process of the daemon."""
 
@@ -56,6 +65,9 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     lifeline: socket.socket | None = None
     ready: bool = False
+    standby: "Standby | None" = None
+    up_since: float = 0.0
+    """When it was ready, monotonic s."""
     heard: float | None = None
     """When it last gave a sign of life, monotonic s; None: it has given none yet, and none is asked for."""
     finished: bool = False
@@ -78,7 +90,8 @@ class Supervisor:
         self._folder = folder
         self._settings = settings
         self._echo = echo
-        self._told: dict[str, int] = {}
+        # What former lives have logged was told by them.
+        self._told = {path.stem: path.stat().st_size for path in folder.glob("*.log")}
         self._looked = time.monotonic()
         self._signal = 0
         self._terminal = _terminal_state()
@@ -118,29 +131,59 @@ class Supervisor:
         self._signal = number
 
     def _start(self, child: Child) -> None:
+        if child.lifeline is not None:
+            child.lifeline.close()
+        waiting, child.standby = child.standby, None
+        if waiting is not None and waiting.ready and waiting.process.poll() is None:
+            waiting.lifeline.send(b"g")
+            child.process, child.lifeline = waiting.process, waiting.lifeline
+        else:
+            _dismiss(waiting)
+            child.process, child.lifeline = self._spawn(child, [])
+        child.again_at = child.heard = None
+        child.up_since = time.monotonic()
+        (self._folder / f"{child.name}.pid").write_text(f"{child.process.pid}\n")
+
+    def _spawn(self, child: Child, more: list[str]) -> tuple[subprocess.Popen[bytes], socket.socket]:
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "monitor", *child.arguments, "--lifeline", str(theirs.fileno())]
+        command = [sys.executable, "-m", "monitor", *child.arguments, *more, "--lifeline", str(theirs.fileno())]
         with contextlib.ExitStack() as stack:
             stack.callback(theirs.close)
             log = stack.enter_context((self._folder / f"{child.name}.log").open("ab"))
-            child.process = subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 pass_fds=(theirs.fileno(),),
                 stdin=None if child.foreground else subprocess.DEVNULL,
                 stdout=None if child.foreground else log,
                 stderr=log,
             )
-        if child.lifeline is not None:
-            child.lifeline.close()
-        child.lifeline = ours
-        child.again_at = child.heard = None
+        return process, ours
+
+    def _stand_by(self, child: Child, now: float) -> None:
+        """Sees to it that a process stands by for a stage that has been up for a while."""
+        if child.standby is not None and child.standby.process.poll() is not None:
+            self._say("standby died", name=child.name)
+            _dismiss(child.standby)
+            child.standby, child.up_since = None, now
+        if child.standby is None and now - child.up_since > self._settings.standby_after_s:
+            child.standby = Standby(*self._spawn(child, ["--standby"]))
 
     def _listen(self) -> None:
         """Waits a tick for signs of life; the first says that a stage is ready."""
         lines = {child.lifeline.fileno(): child for child in self._children if child.lifeline and not child.finished}
-        readable, _, _ = select.select(list(lines), [], [], _TICK_S)
+        waiting = {
+            child.standby.lifeline.fileno(): child.standby
+            for child in self._children
+            if child.standby is not None and not child.standby.ready
+        }
+        readable, _, _ = select.select([*lines, *waiting], [], [], _TICK_S)
         dead = False
         for descriptor in readable:
+            if descriptor in waiting:
+                standby = waiting[descriptor]
+                standby.ready = bool(os.read(descriptor, 1))
+                dead = dead or not standby.ready
+                continue
             child = lines[descriptor]
             try:
                 signs = os.read(descriptor, _SIGNS)
@@ -171,6 +214,8 @@ class Supervisor:
                     self._say("stage hangs", name=child.name, silent_s=round(now - child.heard, 1))
                     child.process.kill()
                     child.heard = None
+                if self._settings.standby and child.ready and not child.foreground:
+                    self._stand_by(child, now)
                 continue
             if child.again_at is not None:
                 continue
@@ -180,6 +225,8 @@ class Supervisor:
                 return 0 if code == QUIT else code
             if code == 0:
                 child.finished = True
+                _dismiss(child.standby)
+                child.standby = None
                 continue
             if code in (1, 2):
                 raise UserError(self._last_line(child))
@@ -210,10 +257,15 @@ class Supervisor:
         self._say("stage died", name=child.name, how=how, recent_deaths=len(child.deaths))
         if child.foreground:
             self._restore_terminal()
+        if child.standby is not None and child.standby.ready and len(child.deaths) == 1:
+            child.again_at = now
+            return
         child.again_at = now + min(settings.restart_s * 2 ** (len(child.deaths) - 1), settings.restart_max_s)
 
     def _stop(self) -> None:
         """All processes, the foreground first, so that the terminal is free; what does not end in time is killed."""
+        for child in self._children:
+            _dismiss(child.standby)
         running = [c for c in reversed(self._children) if c.process is not None and c.process.poll() is None]
         for child in running:
             if child.process is not None:
@@ -274,6 +326,14 @@ class Supervisor:
     def _log(self, name: str) -> list[str]:
         path = self._folder / f"{name}.log"
         return path.read_text("utf-8", "replace").rstrip().splitlines() if path.exists() else []
+
+
+def _dismiss(standby: Standby | None) -> None:
+    """A process that is needed no more."""
+    if standby is not None:
+        standby.process.kill()
+        standby.process.wait()
+        standby.lifeline.close()
 
 
 def _terminal_state() -> tuple[int, list[Any]] | None:

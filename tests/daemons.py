@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -43,14 +43,8 @@ class Daemon:
         return self.out.read_text()
 
     def children(self) -> dict[str, psutil.Process]:
-        """The stages that run, by name."""
-        found = {}
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self.process.pid).children(recursive=True):
-                words = child.cmdline()
-                if "stage" in words:
-                    found[words[words.index("stage") + 1]] = child
-        return found
+        """The stages that run, by name; those that stand by are none."""
+        return running(self.process.pid, self.out.parent.glob("**/*.pid"))
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + PATIENCE_S
@@ -72,6 +66,19 @@ class Daemon:
         self.wait()
         psutil.wait_procs(children, timeout=PATIENCE_S)
         return time.monotonic() - began
+
+
+def running(supervisor: int, files: Iterable[Path]) -> dict[str, psutil.Process]:
+    """The children of a supervisor that its files of process ids name."""
+    found = {}
+    with contextlib.suppress(psutil.NoSuchProcess):
+        own = {child.pid: child for child in psutil.Process(supervisor).children()}
+        for file in files:
+            with contextlib.suppress(FileNotFoundError, ValueError):  # it is being written, or its folder removed
+                pid = int(file.read_text())
+                if pid in own:
+                    found[file.stem] = own[pid]
+    return found
 
 
 @pytest.fixture

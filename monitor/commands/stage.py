@@ -19,8 +19,8 @@ from monitor.errors import UsageError, UserError
 from monitor.keeper import Keeper
 from monitor.link import AlertSocket, ControlSocket, Publisher, Subscriber, new_context
 from monitor.log import say
-from monitor.sources import SourceRequest, stream_name
-from monitor.stage import Checkpoints, Lifeline, Stage
+from monitor.sources import SourceRequest, open_source, stream_name
+from monitor.stage import Checkpoints, Core, Lifeline, Stage
 
 _STATE = 1
 """Version of what the checkpoints hold; to be raised when a core's state changes its layout."""
@@ -30,7 +30,7 @@ _LOOSE = ("alert_socket", "checkpoint", "control", "dashboard", "link", "securit
 
 def stage(given: argparse.Namespace, settings: Settings) -> int:
     """Runs the stage until it is done; 0."""
-    code = _run(given, settings, Lifeline(given.lifeline))
+    code = _run(given, settings, Lifeline(given.lifeline, standby=given.standby))
     if given.lifeline is not None:
         # Everything is closed. The interpreter would take half a second more to take torch apart.
         sys.stdout.flush()
@@ -109,9 +109,13 @@ def _source(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) -
     if not given.source or not given.output:
         raise UsageError("stage source: --source and --output are needed")
     wanted = requests(given, time.time())
-    former = _Former(given, settings, repr([msgspec.structs.replace(one, now=0.0) for one in wanted]).encode())
     (entry,) = importlib.metadata.entry_points(group="ecg_monitor.stages", name="source")
     play: Callable[..., None] = entry.load()
+    if given.standby:
+        for one in wanted:
+            open_source(one, settings).close()
+        lifeline.stand_by()
+    former = _Former(given, settings, repr([msgspec.structs.replace(one, now=0.0) for one in wanted]).encode())
     awaits = given.awaits or ["detector"]
     play(wanted, given.speed, settings, given.output, lifeline, awaits=awaits, keeper=former.keeper, state=former.state)
     return 0
@@ -122,6 +126,8 @@ def _recorder(given: argparse.Namespace, settings: Settings, lifeline: Lifeline)
 
     if len(given.input) != 2 or not given.output or not given.record:
         raise UsageError("stage recorder: --record, --output and two --input (source, classifier) are needed")
+    if given.standby:
+        lifeline.stand_by()
     former = _Former(given, settings, str(given.record).encode())
     state = former.state or {"recorder": None, "in": {"source": None, "classifier": None}}
     try:
@@ -151,6 +157,10 @@ def _recorder(given: argparse.Namespace, settings: Settings, lifeline: Lifeline)
 def _between(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) -> int:
     if len(given.input) != 1 or not given.output:
         raise UsageError(f"stage {given.stage}: one --input and --output are needed")
+    built: tuple[Core, str] | None = None
+    if given.standby:
+        built = _core(given, settings)
+        lifeline.stand_by()
     former = _Former(given, settings, _weights(settings, given.stage))
     state = former.state or {"core": None, "in": None, "out": None, "alerts": None, "streams": {}}
     awaits = given.awaits or (["classifier"] if given.stage == "detector" else [])
@@ -160,18 +170,12 @@ def _between(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) 
         publisher = Publisher(context, given.output, settings.link, awaits=awaits, state=state["out"])
         closing.callback(publisher.close)
         alert_socket = control = None
-        if given.stage == "detector":
-            from monitor.pipeline import detector
-
-            core, detail = detector(settings)
-        else:
+        if given.stage == "classifier":
             # Bound before torch is loaded: whoever waits for alerts is then there before the first.
             alert_socket, control = _doors(given, settings, context, state["alerts"])
             closing.callback(alert_socket.close)
             closing.callback(control.close)
-            from monitor.pipeline import judge
-
-            core, detail = judge(settings, given.device)
+        core, detail = built or _core(given, settings)
         if state["core"] is not None:
             core.restore(state["core"])
         subscriber = Subscriber(
@@ -201,6 +205,13 @@ def _between(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) 
             detail=detail,
         ).run()
     return 0
+
+
+def _core(given: argparse.Namespace, settings: Settings) -> tuple[Core, str]:
+    """The stage's core, everything that it needs compiled and loaded, and what it runs on."""
+    from monitor import pipeline
+
+    return pipeline.detector(settings) if given.stage == "detector" else pipeline.judge(settings, given.device)
 
 
 def _doors(

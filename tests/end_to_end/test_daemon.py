@@ -55,10 +55,12 @@ def offline_alerts(annotated):
 
 
 def test_at_full_speed_a_listener_hears_what_the_record_is_known_for(
-    start, listen, settings, offline_alerts, annotated
+    start, listen, settings, offline_alerts, annotated, tmp_path
 ):
     """208 has couplets and bigeminy. What is published live is what ``annotate`` writes: the very beats and alerts."""
-    daemon = start("--source", "replay:mitdb/208", "--speed", "max", "--headless")
+    own = tmp_path / "own.toml"
+    own.write_text("alarms.latching = []  # offline nobody is there to acknowledge, and nothing latches")
+    daemon = start("--source", "replay:mitdb/208", "--speed", "max", "--headless", "--config", str(own))
     heard = listen(daemon.endpoint)
     events, lost = overhear(daemon.endpoint, settings, "classifier")
     assert daemon.wait() == 0, daemon.err.read_text()
@@ -165,3 +167,26 @@ def test_duration_and_start_are_kept_to(start):
     daemon = start("--source", "replay:demo", "--speed", "max", "--headless", "--start", "60", "--duration", "30")
     assert daemon.wait() == 0
     assert "demo: 0:00:30 of signal" in daemon.said
+
+
+def test_an_alert_is_acknowledged_and_silence_is_told(start, listen, settings):
+    """From the command line to the alert socket; what is asked wrongly is one line."""
+    daemon = start("--source", "replay:demo", "--headless", "--loop", "--speed", "8")
+    heard = listen(daemon.endpoint)
+    daemon.until(lambda: any(a["kind"] == "pvc_rate" and a["state"] == "raised" for a in heard()), "an alert")
+    alert = next(a for a in heard() if a["kind"] == "pvc_rate" and a["state"] == "raised")
+    done = cli("ack", "demo", "--endpoint", daemon.endpoint)
+    assert (done.returncode, done.stdout) == (0, "acknowledged: demo\n"), done.stderr
+    daemon.until(
+        lambda: any(a["id"] == alert["id"] and a["state"] in ("acknowledged", "ended") for a in heard()), "answered"
+    )
+    assert cli("silence", "--endpoint", daemon.endpoint).stdout == "silenced: demo\n"
+    assert cli("disable", "couplet", "demo", "--endpoint", daemon.endpoint).returncode == 0
+    for words, line in (
+        (("ack", "nobody"), "no such stream: nobody"),
+        (("disable", "hiccup"), "no such kind of alert: hiccup"),
+        (("silence", "--seconds", "9999"), "silence for 9999 s: 0 to 600 s can be had"),
+    ):
+        wrong = cli(*words, "--endpoint", daemon.endpoint)
+        assert (wrong.returncode, wrong.stderr) == (1, f"ecg-monitor: {line}\n")
+    daemon.interrupt()
