@@ -159,6 +159,19 @@ def parser(*, helping: bool = False) -> argparse.ArgumentParser:
     for name, words in (("enable", "look for a kind of alert again"), ("disable", "look for a kind of alert no more")):
         ordering(name, words, f"  ecg-monitor {name} couplet\n  ecg-monitor {name} pause mitdb/208\n")
 
+    keys = command(
+        "keys",
+        "make the keys that a daemon needs to be reached from other machines",
+        "  ecg-monitor keys ~/ecg-keys                             once, for the server\n"
+        "  ecg-monitor keys ~/ecg-keys --client ward3              may listen\n"
+        "  ecg-monitor keys ~/ecg-keys --client nurse --control    may also acknowledge and silence\n",
+    )
+    keys.add_argument(
+        "folder", type=Path, metavar="DIR", help="the server's keys: [security] keys in its configuration"
+    )
+    keys.add_argument("--client", action="append", default=[], metavar="NAME", help="make keys for a client")
+    keys.add_argument("--control", action="store_true", help="who may also control")
+
     annotate = command(
         "annotate",
         "the same pipeline, as fast as it goes: RECORD.ecgm and RECORD.alarms.jsonl",
@@ -272,6 +285,10 @@ def _dispatch(given: argparse.Namespace) -> int:
                 case _:
                     wanted = Order(given.command, given.stream, kind=given.kind)
             return control(wanted, given.endpoint, settings)
+        case "keys":
+            from monitor.commands.keys import keys
+
+            return keys(given.folder, given.client, control=given.control)
         case "annotate":
             from monitor.commands.annotate import annotate
 

@@ -60,6 +60,11 @@ class ControlSettings(_Section, frozen=True, kw_only=True):
     silence_max_s: Positive
 
 
+class SecuritySettings(_Section, frozen=True, kw_only=True):
+    keys: str
+    client: str
+
+
 class CheckpointSettings(_Section, frozen=True, kw_only=True):
     every_s: Positive
     share: Positive
@@ -206,6 +211,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     link: LinkSettings
     alert_socket: AlertSocketSettings
     control: ControlSettings
+    security: SecuritySettings
     checkpoint: CheckpointSettings
     filter: FilterSettings
     detector: DetectorSettings

@@ -71,7 +71,7 @@ def main(
     if state is not None:
         for each, former in zip(playing, state["sources"], strict=True):
             each.restore(former, time.time())
-    context = new_context()
+    context = new_context(settings.security)
     publisher = Publisher(context, endpoint, settings.link, awaits=awaits, state=state["out"] if state else None)
     checkpoints = Checkpoints(keeper, settings.checkpoint)
     lifeline.ready()

@@ -16,7 +16,7 @@ _STARS = {"high": "***", "medium": "**", "low": "*"}
 def alerts(endpoint: str | None, settings: Settings, *, as_json: bool, history: bool) -> int:
     """Until Ctrl-C (130)."""
     address = check_endpoint(endpoint) if endpoint else alert_endpoint(settings.alert_socket)
-    context = new_context()
+    context = new_context(settings.security)
     listener = AlertListener(context, address, history=history)
     if sys.stderr.isatty():
         print(f"ecg-monitor: listening at {address}; Ctrl-C ends", file=sys.stderr)

@@ -22,7 +22,7 @@ def control(wanted: Order, endpoint: str | None, settings: Settings) -> int:
     """
     if endpoint is not None:
         settings = with_endpoint(settings, check_endpoint(endpoint))
-    context = new_context()
+    context = new_context(settings.security)
     try:
         answer = order(context, control_endpoint(settings.alert_socket), wanted, _ANSWER_S)
     finally:

@@ -68,7 +68,7 @@ def _recordings(settings: Settings) -> str:
 
 
 def _port(settings: Settings) -> str:
-    context = new_context()
+    context = new_context(settings.security)
     try:
         AlertSocket(context, settings.alert_socket, {}, settings.link.max_frame_bytes).close()
     finally:

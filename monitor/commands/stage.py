@@ -136,7 +136,7 @@ def _recorder(given: argparse.Namespace, settings: Settings, lifeline: Lifeline)
         raise UserError(f"--record {given.record}: {error.strerror or error}") from error
     durable = former.keeper is not None
     with ExitStack() as closing:
-        context = new_context()
+        context = new_context(settings.security)
         closing.callback(context.term)
         closing.callback(recorder.close)
         signals, judgements = (
@@ -165,7 +165,7 @@ def _between(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) 
     state = former.state or {"core": None, "in": None, "out": None, "alerts": None, "streams": {}}
     awaits = given.awaits or (["classifier"] if given.stage == "detector" else [])
     with ExitStack() as closing:
-        context = new_context()
+        context = new_context(settings.security)
         closing.callback(context.term)
         publisher = Publisher(context, given.output, settings.link, awaits=awaits, state=state["out"])
         closing.callback(publisher.close)

@@ -39,7 +39,7 @@ def watch(endpoint: str | None, settings: Settings, *, headless: bool) -> int:
     if not plain:
         check_size(settings)
     address = check_endpoint(endpoint) if endpoint else alert_endpoint(settings.alert_socket)
-    context = new_context()
+    context = new_context(settings.security)
     try:
         links = ask_links(context, address, _ANSWER_S)
     finally:
@@ -106,7 +106,7 @@ class Feed:
     """What the dashboard hears: all links of a daemon at once."""
 
     def __init__(self, links: dict[str, str], settings: Settings, lifeline: Lifeline | None, *, needed: bool) -> None:
-        self._context = new_context()
+        self._context = new_context(settings.security)
         self.wishes = Wishes(self._context, settings)
         self._lifeline = lifeline
         # The daemon begins when its own dashboard is there. What is waited for are verdicts and alerts, not samples.

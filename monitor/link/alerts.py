@@ -20,6 +20,7 @@ from msgspec import Struct
 from monitor.config import AlertSocketSettings
 from monitor.errors import UserError
 from monitor.events import Alert, AlertState
+from monitor.link.keys import LISTEN
 from monitor.link.sockets import PATIENCE_S, Context, Socket, bind, connecting, requests_of, take
 from monitor.wire import decode_alert, encode_alert
 
@@ -85,7 +86,7 @@ class AlertSocket:
             socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes)
         endpoint = alert_endpoint(settings)
         patience = PATIENCE_S if state is not None else 0.0
-        bind("alert socket", {endpoint: self._pub, requests_of(endpoint): self._router}, patience)
+        bind(context, "alert socket", LISTEN, {endpoint: self._pub, requests_of(endpoint): self._router}, patience)
 
     @property
     def sockets(self) -> tuple[Socket, Socket]:
@@ -162,8 +163,8 @@ class AlertListener:
     order, whatever dies in between."""
 
     def __init__(self, context: Context, endpoint: str, *, history: bool) -> None:
-        self._sub = connecting(context, zmq.SUB, _QUEUE)
-        self._dealer = connecting(context, zmq.DEALER, _QUEUE)
+        self._sub = connecting(context, zmq.SUB, _QUEUE, endpoint)
+        self._dealer = connecting(context, zmq.DEALER, _QUEUE, endpoint)
         self._hello = _HELLO + os.urandom(16).hex().encode()
         self._history = history
         self._lineage: int | None = None
@@ -240,7 +241,7 @@ def ask_links(context: Context, endpoint: str, timeout_s: float) -> dict[str, st
     Raises:
         UserError: no daemon answers there.
     """
-    with connecting(context, zmq.DEALER, _QUEUE) as dealer:
+    with connecting(context, zmq.DEALER, _QUEUE, endpoint) as dealer:
         dealer.connect(requests_of(endpoint))
         dealer.send(msgspec.json.encode(AlertRequest("links")))
         if not dealer.poll(int(1000 * timeout_s)):

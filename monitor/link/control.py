@@ -13,6 +13,7 @@ from msgspec import Struct
 from monitor.config import AlertSocketSettings
 from monitor.errors import UserError
 from monitor.events import Acknowledge, Command, Enable, Silence
+from monitor.link.keys import CONTROL
 from monitor.link.sockets import PATIENCE_S, Context, Socket, bind, connecting, take
 
 _QUEUE = 100
@@ -67,7 +68,7 @@ class ControlSocket:
         self._router: Socket = context.socket(zmq.ROUTER)
         self._router.setsockopt(zmq.LINGER, 500)
         self._router.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes)
-        bind("control socket", {control_endpoint(settings): self._router}, PATIENCE_S)
+        bind(context, "control socket", CONTROL, {control_endpoint(settings): self._router}, PATIENCE_S)
 
     @property
     def socket(self) -> Socket:
@@ -133,7 +134,7 @@ class Operator:
     """The other end, for a screen: orders go out, answers come when they come."""
 
     def __init__(self, context: Context, endpoint: str) -> None:
-        self._dealer = connecting(context, zmq.DEALER, _QUEUE)
+        self._dealer = connecting(context, zmq.DEALER, _QUEUE, endpoint)
         self._dealer.connect(endpoint)
 
     def ask(self, wanted: Order) -> None:
@@ -163,7 +164,7 @@ def order(context: Context, endpoint: str, wanted: Order, timeout_s: float) -> A
     Raises:
         UserError: no daemon answers there.
     """
-    with connecting(context, zmq.DEALER, _QUEUE) as dealer:
+    with connecting(context, zmq.DEALER, _QUEUE, endpoint) as dealer:
         dealer.connect(endpoint)
         dealer.send(msgspec.json.encode(wanted))
         if not dealer.poll(int(1000 * timeout_s)):

@@ -13,6 +13,7 @@ import zmq
 
 from monitor.config import LinkSettings
 from monitor.events import Closed, Event, Opened, Status
+from monitor.link.keys import LISTEN
 from monitor.link.requests import Acknowledge, Hello, Repair, Request, Settled, decoder
 from monitor.link.sockets import Context, Socket, bind, requests_of, take
 from monitor.wire import decode, encode
@@ -96,7 +97,7 @@ class Publisher:
             socket.setsockopt(zmq.LINGER, 0)
             socket.setsockopt(zmq.SNDHWM, settings.high_water_mark)
             socket.setsockopt(zmq.MAXMSGSIZE, settings.max_frame_bytes)
-        bind("link", {endpoint: self._pub, requests_of(endpoint): self._router})
+        bind(context, "link", LISTEN, {endpoint: self._pub, requests_of(endpoint): self._router})
 
     @property
     def socket(self) -> Socket:

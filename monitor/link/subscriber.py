@@ -84,8 +84,8 @@ class Subscriber:
         if state is not None:
             self._lineage, self._over = state["lineage"], state["over"]
             self._tracks = {stream: _Track(last, at) for stream, (last, at) in state["tracks"].items()}
-        self._sub = connecting(context, zmq.SUB, settings.high_water_mark)
-        self._dealer = connecting(context, zmq.DEALER, settings.high_water_mark)
+        self._sub = connecting(context, zmq.SUB, settings.high_water_mark, endpoint)
+        self._dealer = connecting(context, zmq.DEALER, settings.high_water_mark, endpoint)
         for socket in (self._sub, self._dealer):
             socket.setsockopt(zmq.MAXMSGSIZE, settings.max_frame_bytes)
         self._sub.setsockopt(zmq.SUBSCRIBE, TOPIC)

@@ -24,8 +24,8 @@ PATIENCE_S = 10.0
 def context():
     context = new_context()
     yield context
-    left = [socket for socket in context._sockets if not socket.closed]
-    context.destroy(linger=0)
+    left = [socket for socket in context.inner._sockets if not socket.closed]
+    context.inner.destroy(linger=0)
     assert not left, "a socket was left open"
 
 
