@@ -2,6 +2,7 @@
 
 import random
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,14 +34,19 @@ def undisturbed(folder: Path, words: list[str], name: str) -> Kept:
     return kept(daemon.records, name)
 
 
-def disturbed(folder: Path, words: list[str], name: str, expected: Kept, seed: int, mean_s: float) -> Outcome:
-    """A run in which stages, and their supervisor, are killed at random."""
+def disturbed(
+    folder: Path, words: list[str], name: str, expected: Kept, harm: Callable[[Daemon], list[str]]
+) -> Outcome:
+    """A run in which stages, and their supervisor, are killed.
+
+    Args:
+        harm: kills until the run is over; says whom.
+    """
     daemon = Daemon(folder, words)
     daemon.start()
     try:
-        killed = daemon.killed_until_over(random.Random(seed), mean_s, [*STAGES, "supervisor"], 1200)
-        assert daemon.process is not None
-        assert daemon.process.returncode == 0, daemon.errors[-3000:]
+        killed = harm(daemon)
+        assert daemon.wait(600) == 0, daemon.errors[-3000:]
     finally:
         daemon.stop()
     found = kept(daemon.records, name)
@@ -65,6 +71,10 @@ def run(runs: int, seconds: float, speed: float, mean_s: float, seed: int = 0) -
         expected = undisturbed(folder / "undisturbed", words, "mitdb_208")
         for k in range(runs):
             own = [*words, "--speed", f"{speed:g}"]
-            out.append(disturbed(folder / str(k), own, "mitdb_208", expected, seed + k, mean_s))
-            print(f"run {k}: {out[-1]}", flush=True)
+            rng = random.Random(seed + k)
+
+            def harm(daemon: Daemon, rng: random.Random = rng) -> list[str]:
+                return daemon.killed_until_over(rng, mean_s, [*STAGES, "supervisor"], 1200)
+
+            out.append(disturbed(folder / str(k), own, "mitdb_208", expected, harm))
     return out
