@@ -110,9 +110,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-_REBALANCED_N = 2000
-"""N beats of the rebalanced test of the project that this one grew from (1,989)."""
-
 _R = TypeVar("_R", bound=msgspec.Struct)
 
 
@@ -205,7 +202,7 @@ def _af(given: argparse.Namespace, settings: config.Settings) -> int:
 
 def _evaluate(given: argparse.Namespace, settings: config.Settings) -> int:
     from monitor.checkpoint import SHIPPED, load
-    from trainer.evaluate import Counted, Result, drawn_down, evaluate, macro, scores, table, tested_beats
+    from trainer.evaluate import Counted, Result, evaluate, macro, scores, table, tested_beats
 
     network, origin = load(given.weights or SHIPPED)
     protocol = PROTOCOLS[given.protocol]
@@ -227,10 +224,7 @@ def _evaluate(given: argparse.Namespace, settings: config.Settings) -> int:
         print(table(results))
         if protocol.beats is not None:
             whole = np.sum([r.confusion for r in results], axis=0)
-            fewer = drawn_down(whole, _REBALANCED_N)
-            by_class = "  ".join(f"{name} {values[2]:.3f}" for name, values in scores(fewer).items())
             print(f"\nmacro F1 {macro(whole):.3f}")
-            print(f"with N drawn down to {_REBALANCED_N}: {by_class}, macro {macro(fewer):.3f}")
     return 0
 
 

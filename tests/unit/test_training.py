@@ -45,11 +45,25 @@ def test_the_odd_half_of_svdb_is_nowhere():
 def test_beats_that_test_are_hidden_from_the_training(settings, data_dir):
     protocol = PROTOCOLS["within-patients"]
     recording = read("mitdb/100", 0, settings)
-    shown, tested = protocol.shown(recording), protocol.tested("mitdb/100", len(recording.labels))
+    shown, tested = protocol.shown(recording), protocol.tested("mitdb/100", recording.labels)
     np.testing.assert_array_equal(shown.labels == UNKNOWN, tested)
     assert tested.mean() == pytest.approx(0.22, abs=0.03)
-    np.testing.assert_array_equal(BeatSplit().tests("mitdb/100", 50), BeatSplit().tests("mitdb/100", 50))
-    assert not np.array_equal(BeatSplit().tests("mitdb/100", 50), BeatSplit().tests("mitdb/101", 50))
+    same, again, other = (BeatSplit().parts(f"mitdb/{record}", recording.labels)[1] for record in (100, 100, 101))
+    np.testing.assert_array_equal(same, again)
+    assert not np.array_equal(same, other)
+
+
+def test_rebalanced_few_normal_beats_take_part_and_every_other(settings, data_dir):
+    protocol = PROTOCOLS["within-patients-rebalanced"]
+    recording = read("mitdb/208", 0, settings)
+    learnt = protocol.shown(recording).labels != UNKNOWN
+    tested = protocol.tested("mitdb/208", recording.labels)
+    normal = recording.labels == CLASSES.index("N")
+    assert not (learnt & tested).any()
+    np.testing.assert_array_equal((learnt | tested)[~normal], True)
+    assert (learnt | tested)[normal].mean() == pytest.approx(10_000 / 90_631, abs=0.03)
+    for label in "VF":
+        assert tested[recording.labels == CLASSES.index(label)].mean() == pytest.approx(0.3, abs=0.05)
 
 
 # --- what is prepared -------------------------------------------------------------------------------------------
