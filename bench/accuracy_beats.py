@@ -15,6 +15,7 @@ import numpy as np
 
 from monitor import config
 from monitor.checkpoint import load
+from monitor.errors import UserError
 from trainer.evaluate import evaluate, scores, table
 from trainer.protocols import DS2, PROTOCOLS
 from trainer.scoring import APART
@@ -27,15 +28,24 @@ Published, DS1 → DS2, all with reference R peaks and none strictly causal (S F
   Teijeiro 2018 (rules, clustering)       .85  .96"""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Beat classes, DS1 → DS2")
-    parser.add_argument("runs", type=Path, nargs="+", help="folders with weights.safetensors")
-    given = parser.parse_args()
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.accuracy_beats", description="Beat classes, DS1 → DS2")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN_DIR", help="what fit wrote: weights.safetensors")
+    try:
+        run(parser.parse_args(arguments).runs)
+    except UserError as error:
+        print(f"accuracy_beats: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(folders: list[Path]) -> None:
+    """Prints the table of every run, and their mean."""
     figures = []
-    for folder in given.runs:
+    for folder in folders:
         network, origin = load(folder / "weights.safetensors")
         if {f"mitdb/{record}" for record in DS2} & set(origin["data_sha256"]):
-            sys.exit(f"{folder}: these weights have seen DS2")
+            raise UserError(f"{folder}: these weights have seen DS2")
         results = evaluate(PROTOCOLS["between-patients"].test, network, config.load(), lambda result: None)
         whole = scores(np.sum([r.confusion for r in results], axis=0))
         rest = scores(np.sum([r.confusion for r in results if r.record != APART], axis=0))
@@ -52,4 +62,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
