@@ -116,13 +116,14 @@ def _fit(given: argparse.Namespace, settings: config.Settings) -> int:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from monitor.classifier import choose_device
+    from trainer import parallel
     from trainer.train import Recipe, fit
 
     recipe = changed(Recipe, given.set)
     protocol = PROTOCOLS[given.protocol]
     torch.set_num_threads(given.threads)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[said]}"))
-    console = Console()
+    console = Console(quiet=parallel.rank() > 0)
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("steps", total=recipe.steps, said="preparing the sequences")
 
@@ -141,7 +142,7 @@ def _fit(given: argparse.Namespace, settings: config.Settings) -> int:
             device=choose_device(given.device),
             resumed=given.resume,
         )
-    print(path)
+    console.print(str(path), highlight=False, soft_wrap=True)
     return 0
 
 

@@ -8,15 +8,20 @@ import torch.distributed as dist
 from torch import nn
 
 
+def rank() -> int:
+    """This process's number; the first one, 0, is the one that writes and speaks."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def begin(device: torch.device) -> tuple[int, int, torch.device]:
     """This process's number, how many there are, and its own device; the processes have met."""
-    rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    count = int(os.environ.get("WORLD_SIZE", "1"))
     if count > 1:
         if device.type == "cuda":
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
             torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return rank, count, device
+    return rank(), count, device
 
 
 def mean_gradients(network: nn.Module, count: int) -> None:
