@@ -57,7 +57,7 @@ def offline_alerts(annotated):
 def test_at_full_speed_a_listener_hears_what_the_record_is_known_for(
     start, listen, settings, offline_alerts, annotated
 ):
-    """208 has couplets and bigeminy. What is published live is what ``annotate`` writes: the very beats and alerts."""
+    """208 has couplets and, by its annotations, bigeminy of three cycles twice. What is published live is what ``annotate`` writes: the very beats and alerts."""
     daemon = start("--source", "replay:mitdb/208", "--speed", "max", "--headless")
     heard = listen(daemon.endpoint)
     events, lost = overhear(daemon.endpoint, settings, "classifier")
@@ -68,7 +68,7 @@ def test_at_full_speed_a_listener_hears_what_the_record_is_known_for(
     alerts = heard()
     raised = [a["kind"] for a in alerts if a["state"] == "raised"]
     assert raised.count("couplet") >= 20
-    assert raised.count("bigeminy") >= 3
+    assert raised.count("bigeminy") >= 2
     for alert in alerts:
         jsonschema.validate(alert, alert_schema())
         assert alert["published_time"] is not None
