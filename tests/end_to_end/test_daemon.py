@@ -57,7 +57,8 @@ def offline_alerts(annotated):
 def test_at_full_speed_a_listener_hears_what_the_record_is_known_for(
     start, listen, settings, offline_alerts, annotated
 ):
-    """208 has couplets and, by its annotations, bigeminy of three cycles twice. What is published live is what ``annotate`` writes: the very beats and alerts."""
+    """208 has couplets and, twice by its annotations, three cycles of bigeminy. What is published live is what
+    ``annotate`` writes: the very beats and alerts."""
     daemon = start("--source", "replay:mitdb/208", "--speed", "max", "--headless")
     heard = listen(daemon.endpoint)
     events, lost = overhear(daemon.endpoint, settings, "classifier")
