@@ -48,6 +48,8 @@ class Recipe(Mixture, frozen=True, kw_only=True):
     smoothing: Below1 = 0.05
     averaging: Below1 = 0.99
     """Share of the running mean that is kept at each step."""
+    data_seed: Whole = 0
+    """Of what is varied and composed; ``seed`` is of what the weights begin with and of the batches' order."""
     copies: Count = 4
     """Versions of each lead of each recording, the first as recorded."""
     composed_copies: Whole = 4
@@ -138,7 +140,10 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     sequences = prepared(
-        orders(protocol, recipe.seed, recipe.copies, recipe.composed_copies, settings), protocol, settings, processes
+        orders(protocol, recipe.data_seed, recipe.copies, recipe.composed_copies, settings),
+        protocol,
+        settings,
+        processes,
     )
     held_out = [prepare(read(record, 0, settings), settings) for record in protocol.validate]
     learnt = [protocol.shown(read(record, 0, settings)) for record in protocol.train]
