@@ -1,22 +1,26 @@
-"""Beat classes between patients, beside what is published.
+"""Beat classes of patients not seen, beside what is published.
 
     for seed in 0 1 2 3 4; do ecg-train fit --final --set seed=$seed --out runs/ds1-$seed; done
     python -m bench.accuracy_beats runs/ds1-*
+    for part in 1 2 3 4; do ecg-train fit --protocol svdb-$part --out runs/svdb-$part; done
+    python -m bench.accuracy_beats --parts runs/svdb-*
 
-Each folder holds weights that were trained on DS1 alone. The whole pipeline, our own R peaks, streaming, first lead,
-first verdict, whole records; DS2. The weights that ship have seen DS2 and are not scored here.
+Each folder's weights are scored on the records that their protocol tests with: the whole pipeline, our own R peaks,
+streaming, first lead, first verdict, whole records. The weights that ship have seen all of these and are not scored.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from monitor import config
 from monitor.checkpoint import load
-from trainer.evaluate import evaluate, scores, table
-from trainer.protocols import DS2, PROTOCOLS
+from monitor.errors import UserError
+from trainer.evaluate import Result, evaluate, scores, table
+from trainer.protocols import PROTOCOLS
 from trainer.scoring import APART
 
 PUBLISHED = """\
@@ -27,20 +31,42 @@ Published, DS1 → DS2, all with reference R peaks and none strictly causal (S F
   Teijeiro 2018 (rules, clustering)       .85  .96"""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Beat classes, DS1 → DS2")
-    parser.add_argument("runs", type=Path, nargs="+", help="folders with weights.safetensors")
-    given = parser.parse_args()
+def judged(folder: Path) -> tuple[dict[str, Any], list[Result]]:
+    """Where a run's weights come from, and how they judge the records that test."""
+    network, origin = load(folder / "weights.safetensors")
+    protocol = PROTOCOLS.get(origin["protocol"].removesuffix(", final"))
+    if protocol is None or not protocol.test or protocol.beats is not None:
+        raise UserError(f"{folder}: weights of protocol {origin['protocol']}, which tests with no patients of its own")
+    if seen := set(protocol.test) & set(origin["data_sha256"]):
+        raise UserError(f"{folder}: these weights have seen {min(seen)}")
+    return origin, evaluate(protocol.test, network, config.load(), lambda result: None)
+
+
+def parts(folders: list[Path]) -> None:
+    """One table of a cross-validation, whose every part is tested by one run."""
+    results = []
+    for folder in folders:
+        origin, found = judged(folder)
+        results += found
+        v, s = (scores(np.sum([r.confusion for r in found], axis=0))[name][2] for name in "VS")
+        print(f"{origin['protocol']}, seed {origin['recipe']['seed']}, commit {origin['commit']}: V {v:.3f} S {s:.3f}")
+    names = [result.record for result in results]
+    if len(set(names)) < len(names):
+        raise UserError("--parts: two of these runs test with the same records")
+    print(f"\n{len(results)} records\n")
+    print(table(results))
+
+
+def seeds(folders: list[Path]) -> None:
+    """A table of every run, and their mean."""
     figures = []
-    for folder in given.runs:
-        network, origin = load(folder / "weights.safetensors")
-        if {f"mitdb/{record}" for record in DS2} & set(origin["data_sha256"]):
-            sys.exit(f"{folder}: these weights have seen DS2")
-        results = evaluate(PROTOCOLS["between-patients"].test, network, config.load(), lambda result: None)
+    for folder in folders:
+        origin, results = judged(folder)
         whole = scores(np.sum([r.confusion for r in results], axis=0))
         rest = scores(np.sum([r.confusion for r in results if r.record != APART], axis=0))
         figures.append([whole[name][2] for name in "NSVF"] + [rest["S"][2]])
-        print(f"{origin['protocol']}, seed {origin['recipe']['seed']}, commit {origin['commit']}; DS2, 22 records\n")
+        seed, commit = origin["recipe"]["seed"], origin["commit"]
+        print(f"{origin['protocol']}, seed {seed}, commit {commit}; {len(results)} records\n")
         print(table(results), "\n")
     mean, spread = np.mean(figures, axis=0), np.std(figures, axis=0)
     words = (
@@ -51,5 +77,18 @@ def main() -> None:
     print(PUBLISHED)
 
 
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.accuracy_beats", description="Beats of patients not seen")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN_DIR", help="what fit wrote: weights.safetensors")
+    parser.add_argument("--parts", action="store_true", help="the runs are parts of one cross-validation")
+    given = parser.parse_args(arguments)
+    try:
+        (parts if given.parts else seeds)(given.runs)
+    except UserError as error:
+        print(f"accuracy_beats: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,16 +4,17 @@
 Verdict.
 
 Laws: a stream's verdicts depend on its own beats alone. To the last bit: matrix products of different batch sizes
-round differently, so every batch is filled up to one fixed size (``TILE``), where a row's result depends on nothing
-but the row.
+round differently, so batches are cut into tiles of a fixed size, the last filled up, where a row's result depends on
+nothing but the row. There are two sizes; the larger is used only where it was seen to give the smaller one's bits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 import torch
+from torch import Tensor
 
 from monitor import beats
 from monitor.config import Settings
@@ -33,8 +34,12 @@ from monitor.events import (
 from monitor.network import EMBEDDING, HIDDEN, Network
 
 TILE = 32
-"""Rows of every batch: one patient's beat then costs 3 ms, and in full tiles a beat costs a tenth of a millisecond."""
+"""Rows of the smaller tile: one patient's beat costs as much as so many."""
+LARGE_TILE = 128
+"""Rows of the larger: calls cost little beside what they do, and the intermediate results still lie in the cache."""
 
+_DECIMALS = 4
+"""Of a probability."""
 _LEVELS = {Level.GOOD: 0, Level.NOISY: 1, Level.UNUSABLE: 2}
 
 
@@ -66,6 +71,7 @@ class Classifier:
         self._patients = np.zeros(0, beats.STATE)
         self._hidden: Floats = np.zeros((0, HIDDEN), dtype=np.float32)
         self._numbers = Numbering()
+        self._largest = LARGE_TILE if self._tiles_agree() else TILE
 
     def push(self, events: Sequence[Event]) -> list[Event]:
         """Events of the detector's link in, the same with verdicts for beats out."""
@@ -75,15 +81,18 @@ class Classifier:
                 return self.push(events[:at]) + self.push(events[at:])
             seen.add(event.stream)
         parted = by_stream(events)
-        ready = {stream: [e for e in parted[stream] if isinstance(e, Beat)] for stream in parted}
-        verdicts = self._judge({stream: found for stream, found in ready.items() if found}, parted)
+        for stream, own in parted.items():
+            if isinstance(own[0], Opened):
+                self._forget(stream)
+        judged = iter(self._judge({stream: [e for e in own if isinstance(e, Beat)] for stream, own in parted.items()}))
         out: list[Event] = []
         for stream, own in parted.items():
-            judged = iter(verdicts.get(stream, ()))
             for event in own:
                 number = self._numbers.next(stream)
-                source = next(judged) if isinstance(event, Beat) else event
-                out.append(msgspec.structs.replace(source, seq=number))
+                if isinstance(event, Beat):
+                    out.append(_verdict(event, number, *next(judged)))
+                else:
+                    out.append(msgspec.structs.replace(event, seq=number))
                 if isinstance(event, Closed):
                     self._forget(stream)
         return out
@@ -106,73 +115,78 @@ class Classifier:
         self._hidden = np.frombuffer(state["hidden"], np.float32).reshape(-1, HIDDEN).copy()
         self._numbers.restore(state["numbers"])
 
-    def _judge(self, ready: dict[str, list[Beat]], parted: dict[str, list[Event]]) -> dict[str, list[Verdict]]:
-        for stream, own in parted.items():
-            if isinstance(own[0], Opened):
-                self._forget(stream)
-        flat = [(self._row(stream), beat) for stream, own in ready.items() for beat in own]
+    def _judge(self, ready: dict[str, list[Beat]]) -> Iterator[tuple[int, list[float], int | None]]:
+        """Class, probabilities and RR interval of every beat, stream by stream."""
+        ready = {stream: own for stream, own in ready.items() if own}
+        flat = [beat for own in ready.values() for beat in own]
         if not flat:
-            return {}
-        before = {stream: int(self._patients[self._row(stream)]["last"]) for stream in ready}
-        rows = np.array([row for row, _ in flat], dtype=np.int64)
+            return
+        lengths = np.array([len(own) for own in ready.values()])
+        begins = np.cumsum(lengths) - lengths
+        own_rows = np.array([self._row(stream) for stream in ready], dtype=np.int64)
+        rows = np.repeat(own_rows, lengths)
+        samples = np.array([beat.sample for beat in flat], dtype=np.int64)
+        after_gap = np.array([beat.after_gap for beat in flat], dtype=np.bool_)
+        before = np.concatenate(([0], samples[:-1]))
+        before[begins] = self._patients["last"][own_rows]
         x, f = beats.empty(len(flat))
         beats.step_many(
             self._patients,
             rows,
-            np.stack([beat.window for _, beat in flat]),
-            np.array([beat.sample for _, beat in flat], dtype=np.int64),
-            np.array([beat.after_gap for _, beat in flat], dtype=np.bool_),
-            np.array([beat.search_back for _, beat in flat], dtype=np.bool_),
-            np.array([_LEVELS[beat.level] for _, beat in flat], dtype=np.int64),
+            np.stack([beat.window for beat in flat]),
+            samples,
+            after_gap,
+            np.array([beat.search_back for beat in flat], dtype=np.bool_),
+            np.array([_LEVELS[beat.level] for beat in flat], dtype=np.int64),
             x,
             f,
         )
-        seen = self._look(x, f)
+        (seen,) = self._in_tiles(self._network.look, self._largest, x, f)
         probabilities = np.zeros((len(flat), len(CLASSES)), dtype=np.float32)
         # Round k takes the k-th beat of every stream that has so many.
-        first = np.cumsum([0] + [len(own) for own in ready.values()])[:-1]
-        lengths = [len(own) for own in ready.values()]
-        for k in range(max(lengths)):
-            now = np.array([start + k for start, n in zip(first, lengths, strict=True) if k < n], dtype=np.int64)
-            probabilities[now], self._hidden[rows[now]] = self._step(seen[now], self._hidden[rows[now]])
-        out: dict[str, list[Verdict]] = {}
+        for k in range(int(lengths.max())):
+            now = begins[lengths > k] + k
+            probabilities[now], self._hidden[rows[now]] = self._in_tiles(
+                self._step, self._largest, seen[now], self._hidden[rows[now]]
+            )
+        labels = probabilities.argmax(axis=1).tolist()
+        shares = probabilities.astype(np.float64).round(_DECIMALS).tolist()
+        intervals = [None if gap else rr for gap, rr in zip(after_gap, (samples - before).tolist(), strict=True)]
+        yield from zip(labels, shares, intervals, strict=True)
+
+    def _step(self, seen: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Probabilities and states of one beat of each patient."""
+        logits, after = self._network.step(seen, hidden)
+        return torch.softmax(logits, dim=-1), after
+
+    def _in_tiles(
+        self, function: Callable[..., Tensor | tuple[Tensor, Tensor]], largest: int, *rows: Floats
+    ) -> list[Floats]:
+        """``function`` of the rows [n, …] of each array, tile by tile: its results, [n, …] each."""
+        results: list[list[Floats]] = []
         at = 0
-        for stream, found in ready.items():
-            last = before[stream]
-            judged = out.setdefault(stream, [])
-            for beat in found:
-                judged.append(_verdict(beat, probabilities[at], None if beat.after_gap else beat.sample - last))
-                last = beat.sample
-                at += 1
-        return out
-
-    def _look(self, x: Floats, f: Floats) -> Floats:
-        seen = np.empty((len(x), EMBEDDING), dtype=np.float32)
-        for at in range(0, len(x), TILE):
-            tile = slice(at, at + TILE)
+        while at < len(rows[0]):
+            n = len(rows[0]) - at
+            size = largest if n >= largest else TILE
+            tiles = [_filled(each[at : at + size], size) for each in rows]
             with torch.inference_mode():
-                result = self._network.look(self._filled(x[tile]), self._filled(f[tile]))
-            seen[tile] = result[: len(x[tile])].cpu().numpy()
-        return seen
+                given = function(*(torch.from_numpy(tile).to(self._device) for tile in tiles))
+            parts = given if isinstance(given, tuple) else (given,)
+            results.append([part[:n].cpu().numpy() for part in parts])
+            at += size
+        return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
-    def _step(self, seen: Floats, hidden: Floats) -> tuple[Floats, Floats]:
-        probabilities = np.empty((len(seen), len(CLASSES)), dtype=np.float32)
-        after = np.empty_like(hidden)
-        for at in range(0, len(seen), TILE):
-            tile = slice(at, at + TILE)
-            with torch.inference_mode():
-                logits, new = self._network.step(self._filled(seen[tile]), self._filled(hidden[tile]))
-                result = torch.softmax(logits, dim=-1)
-            n = len(seen[tile])
-            probabilities[tile] = result[:n].cpu().numpy()
-            after[tile] = new[:n].cpu().numpy()
-        return probabilities, after
-
-    def _filled(self, rows: Floats) -> torch.Tensor:
-        """``rows`` filled up with zeros to one tile, on the device."""
-        tile = np.zeros((TILE, *rows.shape[1:]), dtype=np.float32)
-        tile[: len(rows)] = rows
-        return torch.from_numpy(tile).to(self._device)
+    def _tiles_agree(self) -> bool:
+        """Whether a large tile gives the very bits of small ones here: that is the libraries' to say, and may differ
+        from processor to processor."""
+        random = np.random.default_rng(0)
+        shapes = ((beats.CHANNELS, beats.LENGTH), (len(beats.FEATURES),), (EMBEDDING,), (HIDDEN,))
+        x, f, seen, hidden = (random.standard_normal((LARGE_TILE, *shape), dtype=np.float32) for shape in shapes)
+        found = [
+            [*self._in_tiles(self._network.look, size, x, f), *self._in_tiles(self._step, size, seen, hidden)]
+            for size in (TILE, LARGE_TILE)
+        ]
+        return all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
 
     def _row(self, stream: str) -> int:
         if stream not in self._rows:
@@ -194,13 +208,21 @@ class Classifier:
             self._free.append(row)
 
 
-def _verdict(beat: Beat, probabilities: Floats, rr: int | None) -> Verdict:
-    p = [round(float(value), 4) for value in probabilities]
+def _filled(rows: Floats, size: int) -> Floats:
+    """``rows`` [n, …] filled up with zeros to so many."""
+    if len(rows) == size:
+        return rows
+    tile = np.zeros((size, *rows.shape[1:]), dtype=np.float32)
+    tile[: len(rows)] = rows
+    return tile
+
+
+def _verdict(beat: Beat, number: int, label: int, p: list[float], rr: int | None) -> Verdict:
     return Verdict(
         stream=beat.stream,
-        seq=beat.seq,
+        seq=number,
         sample=beat.sample,
-        label=CLASSES[int(np.argmax(probabilities))],
+        label=CLASSES[label],
         probabilities=(p[0], p[1], p[2], p[3], p[4]),
         rr=rr,
         level=beat.level,

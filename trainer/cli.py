@@ -3,16 +3,14 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
-import msgspec
 import numpy as np
 
 from monitor import config
 from monitor.errors import UserError
 from trainer.protocols import PROTOCOLS, Protocol
+from trainer.recipe import changed
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,7 +27,9 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--final", action="store_true", help="learn from the validation patients too; choose nothing")
     fit.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights.safetensors and log.csv go there")
     fit.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the recipe: steps=200")
-    fit.add_argument("--threads", type=int, default=2, help="of torch")
+    fit.add_argument("--resume", action="store_true", help="take up what ended early; the other words as they were")
+    fit.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    fit.add_argument("--threads", type=int, default=1, help="of torch (default: 1; the parts are too small for more)")
     evaluate = commands.add_parser(
         "evaluate",
         help="score weights with the whole pipeline, own R peaks",
@@ -110,41 +110,20 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-_REBALANCED_N = 2000
-"""N beats of the rebalanced test of the project that this one grew from (1,989)."""
-
-_R = TypeVar("_R", bound=msgspec.Struct)
-
-
-def _recipe(words: Sequence[str], kind: type[_R]) -> _R:
-    """The recipe with what ``--set`` changes in it."""
-    changes = {}
-    for word in words:
-        name, _, value = word.partition("=")
-        if name not in kind.__struct_fields__:
-            raise UserError(f"--set {word}: the recipe has {', '.join(kind.__struct_fields__)}")
-        try:
-            changes[name] = json.loads(value)
-        except ValueError as error:
-            raise UserError(f"--set {word}: {value} is no number") from error
-    try:
-        return msgspec.convert(changes, kind)
-    except msgspec.ValidationError as error:
-        raise UserError(f"--set: {error}") from error
-
-
 def _fit(given: argparse.Namespace, settings: config.Settings) -> int:
     import torch
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from monitor.classifier import choose_device
+    from trainer import parallel
     from trainer.train import Recipe, fit
 
-    recipe = _recipe(given.set, Recipe)
+    recipe = changed(Recipe, given.set)
     protocol = PROTOCOLS[given.protocol]
     torch.set_num_threads(given.threads)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[said]}"))
-    console = Console()
+    console = Console(quiet=parallel.rank() > 0)
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("steps", total=recipe.steps, said="preparing the sequences")
 
@@ -154,8 +133,16 @@ def _fit(given: argparse.Namespace, settings: config.Settings) -> int:
             if not console.is_terminal:
                 print(f"step {step}: {words}", flush=True)
 
-        path = fit(protocol.final() if given.final else protocol, recipe, settings, given.out, tell)
-    print(path)
+        path = fit(
+            protocol.final() if given.final else protocol,
+            recipe,
+            settings,
+            given.out,
+            tell,
+            device=choose_device(given.device),
+            resumed=given.resume,
+        )
+    console.print(str(path), highlight=False, soft_wrap=True)
     return 0
 
 
@@ -164,7 +151,7 @@ def _qrs(given: argparse.Namespace, settings: config.Settings) -> int:
 
     from trainer.qrs import Recipe, fit, records
 
-    recipe = _recipe(given.set, Recipe)
+    recipe = changed(Recipe, given.set)
     known = records()
     if unknown := [name for name in given.hold_out if name not in known]:
         raise UserError(f"--hold-out {unknown[0]}: not among what is learnt from: {' '.join(known)}")
@@ -188,7 +175,7 @@ def _rhythm(given: argparse.Namespace, settings: config.Settings) -> int:
 
     from trainer.rhythm import Recipe, records, run
 
-    recipe = _recipe(given.set, Recipe)
+    recipe = changed(Recipe, given.set)
     torch.set_num_threads(given.threads)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     run(records(settings), given.folds, recipe, settings, given.out, lambda line: print(line, flush=True))
@@ -205,7 +192,7 @@ def _af(given: argparse.Namespace, settings: config.Settings) -> int:
 
 def _evaluate(given: argparse.Namespace, settings: config.Settings) -> int:
     from monitor.checkpoint import SHIPPED, load
-    from trainer.evaluate import Counted, Result, drawn_down, evaluate, macro, scores, table, tested_beats
+    from trainer.evaluate import Counted, Result, evaluate, macro, scores, table, tested_beats
 
     network, origin = load(given.weights or SHIPPED)
     protocol = PROTOCOLS[given.protocol]
@@ -227,10 +214,7 @@ def _evaluate(given: argparse.Namespace, settings: config.Settings) -> int:
         print(table(results))
         if protocol.beats is not None:
             whole = np.sum([r.confusion for r in results], axis=0)
-            fewer = drawn_down(whole, _REBALANCED_N)
-            by_class = "  ".join(f"{name} {values[2]:.3f}" for name, values in scores(fewer).items())
             print(f"\nmacro F1 {macro(whole):.3f}")
-            print(f"with N drawn down to {_REBALANCED_N}: {by_class}, macro {macro(fewer):.3f}")
     return 0
 
 

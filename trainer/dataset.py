@@ -5,6 +5,7 @@ where a reference beat lies within 150 ms. Augmentation changes the *signal* bef
 detection errors, templates and RR features come out as they would from such a patient.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -68,19 +69,37 @@ class Augmentation(msgspec.Struct, frozen=True):
     """(index of NOISES, root-mean-square in mV, first sample) each."""
 
 
-def draw(rng: np.random.Generator) -> Augmentation:
-    """A random patient's worth of variation: mild, so that half of what is seen stays nearly as recorded."""
-    noise = tuple(
-        (kind, float(rng.uniform(0.01, 0.12)), int(rng.integers(0, 600_000)))
-        for kind in range(len(NOISES))
-        if rng.random() < 0.25
-    )
+def draw(
+    rng: np.random.Generator,
+    level: Callable[[], float],
+    *,
+    noisy: float,
+    gain: float,
+    inverted: float,
+    stretch: tuple[float, float],
+) -> Augmentation:
+    """A random patient's worth of variation.
+
+    Args:
+        rng: what ``level`` draws from, too.
+        level: a root-mean-square of noise, mV.
+        noisy: chance of each of NOISES.
+        gain: standard deviation of its logarithm.
+        inverted: chance of the other polarity.
+        stretch: range of it, in six cases of ten.
+    """
+    noise = tuple((kind, level(), int(rng.integers(0, 600_000))) for kind in range(len(NOISES)) if rng.random() < noisy)
     return Augmentation(
-        gain=float(np.exp(rng.normal(0.0, 0.3))),
-        polarity=-1.0 if rng.random() < 0.12 else 1.0,
-        stretch=float(rng.uniform(0.82, 1.2)) if rng.random() < 0.6 else 1.0,
+        gain=float(np.exp(rng.normal(0.0, gain))),
+        polarity=-1.0 if rng.random() < inverted else 1.0,
+        stretch=float(rng.uniform(*stretch)) if rng.random() < 0.6 else 1.0,
         noise=noise,
     )
+
+
+def mild(rng: np.random.Generator) -> Augmentation:
+    """Such that half of what is seen stays nearly as recorded."""
+    return draw(rng, lambda: float(rng.uniform(0.01, 0.12)), noisy=0.25, gain=0.3, inverted=0.12, stretch=(0.82, 1.2))
 
 
 def read_signal(record: str, lead: int, settings: Settings) -> Floats:

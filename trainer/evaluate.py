@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.config import Settings
-from monitor.events import CLASSES, BeatClass
+from monitor.events import CLASSES
 from monitor.network import Network
 from trainer import outcomes
 from trainer.ec57 import LABELS, Ints
@@ -69,14 +69,6 @@ class Counted:
 def tested_beats(protocol: Protocol, network: Network, settings: Settings, record: str) -> Counted:
     """What the pipeline says of those beats of a record that ``protocol`` tests with; every beat is seen in order."""
     return Counted(record, outcomes.judge(record, protocol, network, settings).confusion)
-
-
-def drawn_down(confusion: Ints, normal: int) -> Ints:
-    """The confusion with its N row scaled to ``normal`` beats: what a test with fewer N beats of their kind gives."""
-    out = confusion.copy()
-    n = CLASSES.index(BeatClass.N)
-    out[n] = np.round(out[n] * (normal / out[n].sum())).astype(out.dtype)
-    return out
 
 
 def macro(confusion: Ints) -> float:

@@ -97,8 +97,9 @@ def judge(record: str, protocol: Protocol, network: Network, settings: Settings)
     out = compare(where, reference_of(where, "atr"), verdicts(where, network, settings))
     if protocol.beats is None:
         return out
-    samples = load_reference(where.path).samples
-    return out.only(np.isin(out.reference, samples[protocol.tested(record, len(samples))]))
+    reference = load_reference(where.path)
+    labels = np.array([CLASSES.index(label) for label in reference.labels], dtype=np.int64)
+    return out.only(np.isin(out.reference, reference.samples[protocol.tested(record, labels)]))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from monitor.config import Settings
 from monitor.events import CLASSES
 from replay import physionet
 from trainer.composition import composed
-from trainer.dataset import UNKNOWN, Recording, Sequence, augmented, draw, prepare, read, read_noise, read_signal
+from trainer.dataset import UNKNOWN, Recording, Sequence, augmented, mild, prepare, read, read_noise, read_signal
 from trainer.protocols import Protocol
 
 Kind = Literal["recorded", "composed", "normal", "fibrillation"]
@@ -104,7 +104,7 @@ def _prepare(order: Order) -> Prepared | None:
     if recording is None:
         return None
     if order.copy > 0:
-        recording = augmented(recording, draw(rng), _worker["noises"])
+        recording = augmented(recording, mild(rng), _worker["noises"])
     sequence = prepare(recording, settings)
     labels = sequence.labels
     if order.kind in ("normal", "fibrillation"):

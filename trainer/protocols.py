@@ -4,8 +4,8 @@ DS1 and DS2 are de Chazal's parting of MIT-BIH (2004, 10.1109/TBME.2004.827359);
 Checkpoints and thresholds are chosen on patients held out from DS1; DS2 is looked at once, at the end.
 
 ``within-patients`` is the easy question that much of the literature asks: the beats of all records are parted at
-random, so that every patient is on both sides. Every beat is seen in its order; the loss counts training beats only,
-the score test beats only.
+random, so that every patient is on both sides. ``within-patients-rebalanced`` is the same of fewer normal beats. Every
+beat is seen in its order; the loss counts training beats only, the score test beats only.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from trainer.dataset import UNKNOWN, Recording
+from monitor.events import CLASSES, BeatClass
+from trainer.dataset import UNKNOWN, Ints, Recording
 
 Mask = npt.NDArray[np.bool_]
 
@@ -38,13 +39,18 @@ class BeatSplit:
     """A random parting of the beats of every record."""
 
     test: float = 0.22
-    """Share of all beats."""
+    """Share of the beats of every class."""
+    normal: float = 1.0
+    """Share of the beats of class N that take part at all, in training or test."""
     seed: int = 42
 
-    def tests(self, record: str, beats: int) -> Mask:
-        """[beats]: which reference beats of a record test."""
+    def parts(self, record: str, labels: Ints) -> tuple[Mask, Mask]:
+        """Which of a record's reference beats [beat] train, and which test; ``labels`` are indices of CLASSES."""
         digits = [int(c) for c in record if c.isdigit()]
-        return np.random.default_rng([self.seed, *digits]).random(beats) < self.test
+        rng = np.random.default_rng([self.seed, *digits])
+        tests = rng.random(len(labels)) < self.test
+        takes_part = (labels != CLASSES.index(BeatClass.N)) | (rng.random(len(labels)) < self.normal)
+        return takes_part & ~tests, takes_part & tests
 
 
 @dataclass(frozen=True)
@@ -73,14 +79,14 @@ class Protocol:
         """The recording with the labels that may be learnt from; the others are UNKNOWN."""
         if self.beats is None:
             return recording
-        hidden = self.beats.tests(recording.record, len(recording.labels))
-        return replace(recording, labels=np.where(hidden, UNKNOWN, recording.labels))
+        learnt, _ = self.beats.parts(recording.record, recording.labels)
+        return replace(recording, labels=np.where(learnt, recording.labels, UNKNOWN))
 
-    def tested(self, record: str, beats: int) -> Mask:
-        """[beats]: which reference beats of a record the score counts."""
+    def tested(self, record: str, labels: Ints) -> Mask:
+        """[beat]: which reference beats of a record the score counts; ``labels`` are indices of CLASSES."""
         if self.beats is None:
-            return np.ones(beats, dtype=np.bool_)
-        return self.beats.tests(record, beats)
+            return np.ones(len(labels), dtype=np.bool_)
+        return self.beats.parts(record, labels)[1]
 
 
 def _mitdb(records: tuple[str, ...]) -> tuple[str, ...]:
@@ -98,15 +104,28 @@ _BETWEEN = Protocol(
     test=_mitdb(DS2),
 )
 
+_PARTS = 4
+
+
+def _svdb(part: int) -> Protocol:
+    """One part of svdb's even half, learnt from the other three and all of MIT-BIH."""
+    test = SVDB[part - 1 :: _PARTS]
+    train = (*_mitdb(MITDB), *(record for record in SVDB if record not in test))
+    return Protocol(f"svdb-{part}", train, (), test)
+
+
+_WITHIN = Protocol("within-patients", _mitdb(MITDB), (), _mitdb(MITDB), composed=False, strips=False, beats=BeatSplit())
+_FEW_N = 10_000 / 90_631
+"""N beats of the rebalanced task, of all that the 48 records have."""
+
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
         _BETWEEN,
         replace(_BETWEEN, name="between-patients+svdb", train=(*_BETWEEN.train, *SVDB)),
-        # Two halves of svdb's even half by turns, with MIT-BIH's training patients.
-        replace(_BETWEEN, name="svdb-a", train=(*_mitdb(DS1), *SVDB[0::2]), validate=(), test=SVDB[1::2]),
-        replace(_BETWEEN, name="svdb-b", train=(*_mitdb(DS1), *SVDB[1::2]), validate=(), test=SVDB[0::2]),
-        Protocol("within-patients", _mitdb(MITDB), (), _mitdb(MITDB), composed=False, strips=False, beats=BeatSplit()),
+        *(_svdb(part) for part in range(1, _PARTS + 1)),
+        _WITHIN,
+        replace(_WITHIN, name="within-patients-rebalanced", beats=BeatSplit(test=0.3, normal=_FEW_N)),
         # What ships: nothing is left to test on.
         Protocol("everything", train=(*_mitdb(MITDB), *SVDB), validate=(), test=()),
     )

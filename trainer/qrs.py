@@ -24,8 +24,9 @@ from monitor.config import Settings
 from monitor.detector import plan
 from monitor.events import FS, Floats
 from replay import physionet
-from trainer.dataset import NOISES, Augmentation, Recording, augmented, read, read_noise, read_signal
-from trainer.protocols import DS1
+from trainer.dataset import NOISES, Augmentation, Recording, augmented, draw, read, read_noise, read_signal
+from trainer.protocols import DS1, SVDB
+from trainer.recipe import Amount, Common, Count, Share, Whole
 from trainer.references import load_reference
 
 Ints = npt.NDArray[np.int64]
@@ -40,46 +41,40 @@ _NEAR = 3
 """Samples by which the kernel's maximum may differ from the one computed here."""
 
 
-class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+class Recipe(Common, frozen=True, kw_only=True):
     """Everything that the training depends on besides the data."""
 
-    seed: int = 0
-    rounds: int = 4
-    epochs: int = 8
-    batch: int = 4096
-    rate: float = 3e-3
-    decay: float = 1e-4
-    copies: int = 1
+    rounds: Count = 4
+    epochs: Count = 8
+    batch: Count = 4096
+    decay: Amount = 1e-4
+    copies: Whole = 1
     """Augmented versions of each lead in a round, beside the recording as it is."""
-    retimed: float = 0.25
+    retimed: Share = 0.25
     """Share of the copies whose beats are set to another rate."""
-    paced: float = 0.1
+    paced: Share = 0.1
     """Share of the copies with a pacemaker's spikes."""
-    noise_copies: int = 1
+    noise_copies: Whole = 1
     """The same of the noise records, in which there is no beat to find; only their first half is learnt from."""
 
 
 def records(held_out: Sequence[str] = ()) -> list[str]:
     """What is learnt from: DS1 without 119, svdb's even half, nstdb's 118."""
-    svdb = [str(n) for n in (*range(800, 813), *range(820, 830), *range(840, 895)) if n % 2 == 0]
     noisy = [f"nstdb/118e{level}" for level in ("24", "18", "12", "06", "00", "_6")]
-    names = [f"mitdb/{r}" for r in DS1 if r != "119"] + [f"svdb/{r}" for r in svdb] + noisy
+    names = [f"mitdb/{r}" for r in DS1 if r != "119"] + [*SVDB, *noisy]
     return [name for name in names if name not in held_out]
 
 
-def draw(rng: np.random.Generator) -> Augmentation:
+def harsh(rng: np.random.Generator) -> Augmentation:
     """Harsher than for the classifier: noise up to where beats drown, and either polarity."""
-    loud = rng.random() < 0.5
-    noise = tuple(
-        (kind, float(np.exp(rng.uniform(np.log(0.02), np.log(0.8 if loud else 0.1)))), int(rng.integers(0, 600_000)))
-        for kind in range(3)
-        if rng.random() < 0.4
-    )
-    return Augmentation(
-        gain=float(np.exp(rng.normal(0.0, 0.4))),
-        polarity=-1.0 if rng.random() < 0.5 else 1.0,
-        stretch=float(rng.uniform(0.75, 1.3)) if rng.random() < 0.6 else 1.0,
-        noise=noise,
+    loudest = np.log(0.8 if rng.random() < 0.5 else 0.1)
+    return draw(
+        rng,
+        lambda: float(np.exp(rng.uniform(np.log(0.02), loudest))),
+        noisy=0.4,
+        gain=0.4,
+        inverted=0.5,
+        stretch=(0.75, 1.3),
     )
 
 
@@ -249,7 +244,7 @@ def fit(
         for leads, count in zip(loaded, copies, strict=True):
             for recording, vf in leads:
                 for copy in range(1 + count):
-                    how = Augmentation() if copy == 0 else draw(rng)
+                    how = Augmentation() if copy == 0 else harsh(rng)
                     moved = [(round(a * how.stretch), round(b * how.stretch)) for a, b in vf]
                     original = recording
                     if copy > 0 and len(recording.samples) and rng.random() < recipe.retimed:

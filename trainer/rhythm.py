@@ -25,6 +25,7 @@ from monitor.events import FS, Floats, Opened, Rhythm, Samples
 from replay import physionet
 from trainer.dataset import read_signal
 from trainer.protocols import DS2
+from trainer.recipe import Amount, Below1, Common, Count, Positive, Rate
 from trainer.references import load_reference
 
 Ints = npt.NDArray[np.int64]
@@ -49,21 +50,20 @@ WEIGHTS = {
 """What a window of each database counts for."""
 
 
-class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+class Recipe(Common, frozen=True, kw_only=True):
     """Everything that the training depends on besides the data."""
 
-    seed: int = 0
-    epochs: int = 10
-    batch: int = 2048
-    rate: float = 5e-3
-    decay: float = 0.05
-    smoothing: float = 0.01
-    jitter: float = 0.15
+    epochs: Count = 10
+    batch: Count = 2048
+    rate: Rate = 5e-3
+    decay: Amount = 0.05
+    smoothing: Below1 = 0.01
+    jitter: Amount = 0.15
     """Standard deviation of the noise on every measure, in its own standard deviations."""
-    gain: float = 0.27
+    gain: Amount = 0.27
     """The same on the amplitude's logarithm: a factor of two."""
-    class_weights: tuple[float, float, float] = (1.0, 3.0, 2.0)
-    windows: float = 80.0
+    class_weights: tuple[Amount, Amount, Amount] = (1.0, 3.0, 2.0)
+    windows: Positive = 80.0
     """Windows of one class from which on a record's count for less, by the square root."""
 
 

@@ -9,7 +9,7 @@ import csv
 import hashlib
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,114 +20,47 @@ from torch import Tensor, nn
 
 from monitor.checkpoint import save
 from monitor.config import Settings
+from monitor.errors import UserError
 from monitor.events import CLASSES
 from monitor.network import HIDDEN, Network
 from replay import physionet
+from trainer import parallel, resume
 from trainer.dataset import UNKNOWN, Recording, Sequence, prepare, read
-from trainer.pool import Prepared, orders, prepared
+from trainer.feed import Batches, Mixture
+from trainer.pool import orders, prepared
 from trainer.protocols import Protocol
+from trainer.recipe import Amount, Below1, Count, Whole
+
+_WARM_UP = 40.0
+"""Steps over which the rate rises."""
+_STATE = "state.safetensors"
+"""What ``resumed`` takes up, beside the weights."""
 
 
-class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+class Recipe(Mixture, frozen=True, kw_only=True):
     """Everything that a training depends on besides the data; stored with the weights."""
 
-    seed: int = 0
-    steps: int = 350
-    """Of the optimizer. More fit the training patients better and others worse (LOG.md)."""
-    chunk: int = 96
-    """Beats through which gradients reach back."""
-    batch: int = 32
-    """Patients side by side."""
-    rate: float = 3e-3
-    """Largest learning rate of AdamW; warmed up over 40 steps, then a cosine to zero."""
-    decay: float = 1e-2
-    dropout: float = 0.2
-    temper: float = 0.25
+    steps: Count = 350
+    """Of the optimizer: the rate rises over the first 40, then falls to zero along a cosine."""
+    dropout: Below1 = 0.2
+    temper: Amount = 0.25
     """Exponent on the inverse class frequency in the loss: full weights (1) hurt (LOG.md)."""
-    smoothing: float = 0.05
-    averaging: float = 0.99
+    smoothing: Below1 = 0.05
+    averaging: Below1 = 0.99
     """Share of the running mean that is kept at each step."""
-    copies: int = 4
+    data_seed: Whole = 0
+    """Of what is varied and composed; ``seed`` is of what the weights begin with and of the batches' order."""
+    copies: Count = 4
     """Versions of each lead of each recording, the first as recorded."""
-    composed_copies: int = 4
+    composed_copies: Whole = 4
     """Composed rhythms of each lead of each recording."""
-    composed: float = 0.4
-    """Share of the sequences that are composed, of those that are not strips."""
-    strips: float = 0.3
-    """Share that are strips."""
-    second_lead: float = 0.5
-    reports: int = 4
-    """Times that the validation patients are looked at."""
-
-
-class Feed:
-    """Draws sequences without end: every patient as often as any other, whatever they hold."""
-
-    def __init__(self, sequences: list[Prepared], recipe: Recipe, rng: np.random.Generator) -> None:
-        self._rng = rng
-        self._recipe = recipe
-        self._by: dict[tuple[str, str, int], list[Prepared]] = {}
-        for one in sequences:
-            self._by.setdefault((one.order.kind, one.order.record, one.order.lead), []).append(one)
-        self._strips = {
-            kind: [one for one in sequences if one.order.kind == kind] for kind in ("normal", "fibrillation")
-        }
-        self._records = {
-            kind: sorted({record for k, record, _ in self._by if k == kind}) for kind in ("recorded", "composed")
-        }
-        self._bag: list[str] = []
-
-    def next(self) -> Prepared:
-        rng, recipe = self._rng, self._recipe
-        if self._strips["normal"] and rng.random() < recipe.strips:
-            chosen = self._strips["fibrillation" if rng.random() < 0.5 else "normal"]
-            return chosen[int(rng.integers(len(chosen)))]
-        lead = int(rng.random() < recipe.second_lead)
-        if self._records["composed"] and rng.random() < recipe.composed:
-            records = self._records["composed"]
-            there = self._by.get(("composed", records[int(rng.integers(len(records)))], lead))
-            if there:
-                return there[int(rng.integers(len(there)))]
-        if not self._bag:
-            self._bag = [str(record) for record in rng.permutation(self._records["recorded"])]
-        there = self._by["recorded", self._bag.pop(), lead]
-        return there[int(rng.integers(len(there)))]
-
-
-def batches(feed: Feed, recipe: Recipe, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Without end: x [T, B, …], f, labels [T, B] with UNKNOWN where a patient's beats have ended, and [B, 1] 0 where a
-    new patient begins, 1 elsewhere."""
-    T, B = recipe.chunk, recipe.batch
-    slots: list[tuple[Prepared, int] | None] = [None] * B
-    first = True
-    while True:
-        xs, fs, labels, same = [], [], [], torch.ones(B, 1)
-        for b in range(B):
-            slot = slots[b]
-            if slot is None or slot[1] >= len(slot[0].labels):
-                one = feed.next()
-                n = len(one.labels)
-                # A patient may be met at any time; at the beginning not all should be met at theirs.
-                reach = 0 if n < 2 * T else (3 * n // 4 if first else n // 3)
-                slot = (one, int(rng.integers(0, reach + 1)))
-                same[b] = 0.0
-            one, at = slot
-            n = min(T, len(one.labels) - at)
-            x = np.zeros((T, *one.x.shape[1:]), np.float16)
-            f = np.zeros((T, one.f.shape[1]), np.float32)
-            y = np.full(T, UNKNOWN, np.int64)
-            x[:n], f[:n], y[:n] = one.x[at : at + n], one.f[at : at + n], one.labels[at : at + n]
-            xs.append(x)
-            fs.append(f)
-            labels.append(y)
-            slots[b] = (one, at + T)
-        first = False
-        yield (
-            torch.from_numpy(np.stack(xs, 1)).float(),
-            torch.from_numpy(np.stack(fs, 1)),
-            torch.from_numpy(np.stack(labels, 1)),
-            same,
-        )
+    mixed: bool = True
+    """Products in bfloat16, weights and sums in float32: half the time on a GPU, or with AVX-512 BF16 or AMX."""
+    reports: Count = 4
+    """Times that the validation patients are looked at, and that the state is written."""
+    patience: Whole = 0
+    """Reports without a better macro F1 on the validation patients after which the training ends; the best weights are
+    kept. 0: it goes on to its end, and the last are."""
 
 
 def run_over(network: Network, x: Tensor, f: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,16 +87,16 @@ def average(kept: Network, network: Network, share: float) -> None:
             mean.lerp_(new, 1.0 - share)
 
 
-def validate(network: Network, sequences: list[Sequence]) -> dict[str, float]:
-    """F1 by class over the beats that were found, and loss; for choosing, not for reporting."""
+def validate(network: Network, sequences: list[Sequence], device: torch.device) -> dict[str, float]:
+    """Loss, F1 by class over the beats that were found, and their mean over the classes that are there; for choosing,
+    not for reporting."""
     network.eval()
     confusion = np.zeros((len(CLASSES), len(CLASSES)), dtype=np.int64)
     loss, count = 0.0, 0
     with torch.inference_mode():
         for s in sequences:
-            logits, _ = run_over(
-                network, torch.from_numpy(s.x)[:, None], torch.from_numpy(s.f)[:, None], torch.zeros(1, HIDDEN)
-            )
+            x, f = (torch.from_numpy(values)[:, None].to(device) for values in (s.x, s.f))
+            logits = run_over(network, x, f, torch.zeros(1, HIDDEN, device=device))[0].cpu()
             labels = torch.from_numpy(s.labels)
             loss += float(nn.functional.cross_entropy(logits[:, 0], labels, ignore_index=UNKNOWN, reduction="sum"))
             known = s.labels != UNKNOWN
@@ -174,6 +107,8 @@ def validate(network: Network, sequences: list[Sequence]) -> dict[str, float]:
     for k, name in enumerate(CLASSES):
         hit = confusion[k, k]
         out[name.value] = float(2 * hit / max(confusion[k].sum() + confusion[:, k].sum(), 1))
+    there = [out[name.value] for k, name in enumerate(CLASSES) if confusion[k].any()]
+    out["macro"] = float(np.mean(there)) if there else 0.0
     return out
 
 
@@ -183,35 +118,64 @@ def fit(
     settings: Settings,
     out: Path,
     tell: Callable[[int, dict[str, float]], None],
+    *,
+    device: torch.device | None = None,
+    resumed: bool = False,
     processes: int = 2,
 ) -> Path:
     """Trains, writes ``out``/weights.safetensors and ``out``/log.csv, and returns the weights' path.
 
-    ``tell(step, figures)`` is called ``recipe.reports`` times. Deterministic by ``recipe.seed`` on one machine.
+    ``tell(step, figures)`` is called at every report. Deterministic by ``recipe.seed`` on one machine; ``resumed``
+    takes up what ended after a report and comes to the very same weights. Under torchrun every process draws batches of
+    its own, and the first one writes.
+
+    Raises:
+        UserError: ``recipe`` asks for patience where nobody is held out; nothing to take up.
     """
-    torch.manual_seed(recipe.seed)
+    rank, count, device = parallel.begin(device or torch.device("cpu"))
+    if recipe.patience and not protocol.validate:
+        raise UserError(f"--set patience={recipe.patience}: {protocol.name} holds nobody out to choose by")
+    if resumed and count > 1:
+        raise UserError("--resume: one process alone can be taken up, not torchrun's several")
     out.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(recipe.seed)
-    wanted = orders(protocol, recipe.seed, recipe.copies, recipe.composed_copies, settings)
-    sequences = prepared(wanted, protocol, settings, processes)
+    torch.manual_seed(recipe.seed)
+    sequences = prepared(
+        orders(protocol, recipe.data_seed, recipe.copies, recipe.composed_copies, settings),
+        protocol,
+        settings,
+        processes,
+    )
     held_out = [prepare(read(record, 0, settings), settings) for record in protocol.validate]
-    weights = class_weights([protocol.shown(read(record, 0, settings)) for record in protocol.train], recipe.temper)
-    network, kept = Network(recipe.dropout), Network(recipe.dropout)
+    learnt = [protocol.shown(read(record, 0, settings)) for record in protocol.train]
+    weights = class_weights(learnt, recipe.temper).to(device)
+    network, kept, best = (Network(recipe.dropout).to(device) for _ in range(3))
     kept.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
-    hidden = torch.zeros(recipe.batch, HIDDEN)
-    figures: list[dict[str, float]] = []
-    total, count = 0.0, 0
-    every = max(recipe.steps // recipe.reports, 1)
-    for step, (x, f, labels, same) in enumerate(batches(Feed(sequences, recipe, rng), recipe, rng)):
-        if step == recipe.steps:
+    seed = recipe.seed if rank == 0 else (recipe.seed, rank)
+    if rank:
+        torch.manual_seed(recipe.seed + rank)
+    batches = Batches(sequences, recipe, np.random.default_rng(seed))
+    hidden = torch.zeros(recipe.batch, HIDDEN, device=device)
+    same = {"protocol": protocol.name, "recipe": msgspec.to_builtins(recipe), "sequences": len(sequences)}
+    networks: dict[str, nn.Module] = {"network": network, "kept": kept, "best": best}
+    log: list[dict[str, float]] = []
+    begin = 0
+    if resumed:
+        tensors, rest = resume.read(out / _STATE, networks, optimizer, same)
+        hidden, begin, log = tensors["hidden"].to(device), rest["step"], rest["log"]
+        batches.restore(rest["batches"])
+    reports = {round(recipe.steps * (k + 1) / recipe.reports) for k in range(recipe.reports)} - {0}
+    total, since = torch.zeros((), device=device), begin
+    for step in range(begin, recipe.steps):
+        if waited(log) >= recipe.patience > 0:
             break
-        scale = min(1.0, step / 40.0) * 0.5 * (1.0 + np.cos(np.pi * step / recipe.steps))
+        x, f, labels, going_on = (tensor.to(device) for tensor in batches.next())
         for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * scale
-        logits, hidden = run_over(network, x, f, hidden.detach() * same)
+            group["lr"] = recipe.rate * schedule(step, recipe.steps)
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.mixed):
+            logits, hidden = run_over(network, x, f, hidden.detach() * going_on)
         loss = nn.functional.cross_entropy(
-            logits.flatten(0, 1),
+            logits.float().flatten(0, 1),
             labels.flatten(),
             weight=weights,
             ignore_index=UNKNOWN,
@@ -219,25 +183,44 @@ def fit(
         )
         optimizer.zero_grad()
         torch.autograd.backward(loss)
+        parallel.mean_gradients(network, count)
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         # The mean begins short: what it began with is nothing worth keeping.
         average(kept, network, min(recipe.averaging, (step + 1) / (step + 10)))
-        total, count = total + float(loss.detach()), count + 1
-        if (step + 1) % every == 0:
-            row = {"step": float(step + 1), "train_loss": total / count}
+        total += loss.detach()
+        if step + 1 in reports:
+            log.append({"step": float(step + 1), "train_loss": float(total) / (step + 1 - since)})
             if held_out:
-                row |= validate(kept, held_out)
-            figures.append(row)
-            tell(step + 1, row)
-            total, count = 0.0, 0
+                log[-1] |= validate(kept, held_out, device)
+            if waited(log) == 0:
+                best.load_state_dict(kept.state_dict())
+            total, since = torch.zeros((), device=device), step + 1
+            if rank == 0:
+                rest = same | {"step": step + 1, "log": log, "batches": batches.state()}
+                resume.write(out / _STATE, networks, optimizer, {"hidden": hidden}, rest)
+                tell(step + 1, log[-1])
+    parallel.end(count)
     path = out / "weights.safetensors"
-    save(path, kept, origin(protocol, recipe, settings, figures[-1]))
-    with (out / "log.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(figures[0]))
-        writer.writeheader()
-        writer.writerows(figures)
+    if rank == 0:
+        chosen, figures = (best, log[-1 - waited(log)]) if recipe.patience else (kept, log[-1])
+        save(path, chosen, origin(protocol, recipe, settings, figures))
+        with (out / "log.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(log[0]))
+            writer.writeheader()
+            writer.writerows(log)
     return path
+
+
+def schedule(step: int, steps: int) -> float:
+    """Share of the largest rate: warmed up, then a cosine to zero."""
+    return float(min(1.0, step / _WARM_UP) * 0.5 * (1.0 + np.cos(np.pi * step / steps)))
+
+
+def waited(log: list[dict[str, float]]) -> int:
+    """Reports since the one with the best macro F1; 0 before the first."""
+    scores = [row.get("macro", 0.0) for row in log]
+    return len(scores) - 1 - scores.index(max(scores)) if scores else 0
 
 
 def origin(protocol: Protocol, recipe: Recipe, settings: Settings, figures: dict[str, float]) -> dict[str, Any]:

@@ -57,7 +57,8 @@ def offline_alerts(annotated):
 def test_at_full_speed_a_listener_hears_what_the_record_is_known_for(
     start, listen, settings, offline_alerts, annotated, tmp_path
 ):
-    """208 has couplets and bigeminy. What is published live is what ``annotate`` writes: the very beats and alerts."""
+    """208 has couplets and, twice by its annotations, three cycles of bigeminy. What is published live is what
+    ``annotate`` writes: the very beats and alerts."""
     own = tmp_path / "own.toml"
     own.write_text("alarms.latching = []  # offline nobody is there to acknowledge, and nothing latches")
     daemon = start("--source", "replay:mitdb/208", "--speed", "max", "--headless", "--config", str(own))
@@ -70,7 +71,7 @@ def test_at_full_speed_a_listener_hears_what_the_record_is_known_for(
     alerts = heard()
     raised = [a["kind"] for a in alerts if a["state"] == "raised"]
     assert raised.count("couplet") >= 20
-    assert raised.count("bigeminy") >= 3
+    assert raised.count("bigeminy") >= 2
     for alert in alerts:
         jsonschema.validate(alert, alert_schema())
         assert alert["published_time"] is not None

@@ -8,7 +8,7 @@ import torch
 from streams import demo, played
 
 from monitor.checkpoint import SHIPPED, load
-from monitor.classifier import TILE, Classifier, choose_device
+from monitor.classifier import LARGE_TILE, TILE, Classifier, choose_device
 from monitor.detector import Detector
 from monitor.errors import UserError
 from monitor.events import Beat, BeatClass, Verdict
@@ -42,14 +42,36 @@ def test_the_state_is_an_argument():
         torch.testing.assert_close(hidden, last)
 
 
-def test_the_company_changes_no_bit(settings):
-    """More streams than a tile holds, at once and one by one: equal, not merely close."""
-    network, _ = load(SHIPPED)
+def many(settings, count):
+    """The beats of so many streams."""
+    return [Detector(settings).push(played(demo(8.0, start=0.5 * k), stream=f"p{k}")) for k in range(count)]
+
+
+def in_company_and_alone(settings, network, streams):
     device = choose_device("cpu")
-    streams = [Detector(settings).push(played(demo(8.0, start=2.0 * k), stream=f"p{k}")) for k in range(TILE + 8)]
     together = Classifier(settings, network, device).push([event for events in streams for event in events])
-    alone = [v for events in streams for v in Classifier(settings, network, device).push(events)]
-    assert [msgspec.msgpack.encode(v) for v in together] == [msgspec.msgpack.encode(v) for v in alone]
+    one_by_one = Classifier(settings, network, device)
+    alone = [v for events in streams for v in one_by_one.push(events)]
+    return [[msgspec.msgpack.encode(v) for v in verdicts] for verdicts in (together, alone)]
+
+
+def test_the_company_changes_no_bit(settings):
+    """More streams than the tiles hold, at once and one by one: equal, not merely close."""
+    together, alone = in_company_and_alone(settings, load(SHIPPED)[0], many(settings, LARGE_TILE + TILE + 8))
+    assert together == alone
+
+
+class Rounding(Network):
+    """As a library might, on some processor: more rows at once, other bits."""
+
+    def look(self, x, f):
+        return super().look(x, f) + 1e-2 * len(x)
+
+
+def test_where_large_tiles_round_otherwise_they_are_not_used(settings):
+    torch.manual_seed(0)
+    together, alone = in_company_and_alone(settings, Rounding(), many(settings, LARGE_TILE + 1))
+    assert together == alone
 
 
 def test_asking_for_cuda_where_there_is_none():

@@ -115,7 +115,7 @@ def test_examples_take_kinds_and_records_by_turns():
 def test_only_the_beats_that_test_are_counted(settings, data_dir, monkeypatch):
     protocol = PROTOCOLS["within-patients"]
     reference = outcomes.load_reference(data_dir / "mitdb" / "100")
-    tested = protocol.tested("mitdb/100", len(reference.labels))
+    tested = protocol.tested("mitdb/100", np.array([CLASSES.index(label) for label in reference.labels]))
     perfect = [
         verdict(int(sample), label.value) for sample, label in zip(reference.samples, reference.labels, strict=True)
     ]

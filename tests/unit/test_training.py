@@ -1,17 +1,25 @@
 """Training: what is learnt from, in which order, and that the same seed gives the same weights."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 import torch
 
-from monitor.checkpoint import load
+from bench import accuracy_beats
+from monitor.checkpoint import SHIPPED, load
+from monitor.errors import UserError
 from monitor.events import CLASSES
-from trainer import train
+from monitor.network import Network
+from trainer import resume, train
 from trainer.cli import main
 from trainer.dataset import UNKNOWN, read
+from trainer.feed import Batches
 from trainer.pool import Order, Prepared, orders, prepared
 from trainer.protocols import DS1, DS2, MITDB, PACED, PROTOCOLS, SVDB, BeatSplit, Protocol
 
@@ -39,17 +47,32 @@ def test_the_odd_half_of_svdb_is_nowhere():
     used = {record for p in PROTOCOLS.values() for record in (*p.train, *p.validate, *p.test)}
     assert not [record for record in used if record.startswith("svdb") and int(record[5:]) % 2]
     assert len(SVDB) == 40
-    assert set(PROTOCOLS["svdb-a"].test) | set(PROTOCOLS["svdb-b"].test) == set(SVDB)
+    parts = [record for part in (1, 2, 3, 4) for record in PROTOCOLS[f"svdb-{part}"].test]
+    assert sorted(parts) == sorted(SVDB)
 
 
 def test_beats_that_test_are_hidden_from_the_training(settings, data_dir):
     protocol = PROTOCOLS["within-patients"]
     recording = read("mitdb/100", 0, settings)
-    shown, tested = protocol.shown(recording), protocol.tested("mitdb/100", len(recording.labels))
+    shown, tested = protocol.shown(recording), protocol.tested("mitdb/100", recording.labels)
     np.testing.assert_array_equal(shown.labels == UNKNOWN, tested)
     assert tested.mean() == pytest.approx(0.22, abs=0.03)
-    np.testing.assert_array_equal(BeatSplit().tests("mitdb/100", 50), BeatSplit().tests("mitdb/100", 50))
-    assert not np.array_equal(BeatSplit().tests("mitdb/100", 50), BeatSplit().tests("mitdb/101", 50))
+    same, again, other = (BeatSplit().parts(f"mitdb/{record}", recording.labels)[1] for record in (100, 100, 101))
+    np.testing.assert_array_equal(same, again)
+    assert not np.array_equal(same, other)
+
+
+def test_rebalanced_few_normal_beats_take_part_and_every_other(settings, data_dir):
+    protocol = PROTOCOLS["within-patients-rebalanced"]
+    recording = read("mitdb/208", 0, settings)
+    learnt = protocol.shown(recording).labels != UNKNOWN
+    tested = protocol.tested("mitdb/208", recording.labels)
+    normal = recording.labels == CLASSES.index("N")
+    assert not (learnt & tested).any()
+    np.testing.assert_array_equal((learnt | tested)[~normal], True)
+    assert (learnt | tested)[normal].mean() == pytest.approx(10_000 / 90_631, abs=0.03)
+    for label in "VF":
+        assert tested[recording.labels == CLASSES.index(label)].mean() == pytest.approx(0.3, abs=0.05)
 
 
 # --- what is prepared -------------------------------------------------------------------------------------------
@@ -107,12 +130,11 @@ def fake(record, beats, kind="recorded"):
 def test_a_patient_goes_on_where_the_last_batch_ended():
     recipe = msgspec.structs.replace(SMALL, chunk=8, batch=2, second_lead=0.0, composed=0.0)
     rng = np.random.default_rng(0)
-    feed = train.Feed([fake("a", 60), fake("b", 45)], recipe, rng)
-    source = train.batches(feed, recipe, rng)
+    source = Batches([fake("a", 60), fake("b", 45)], recipe, rng)
     last = None
     begun = 0
     for _ in range(40):
-        x, f, labels, same = next(source)
+        x, f, labels, same = source.next()
         assert x.shape == (8, 2, 2, 3)
         for b in range(2):
             known = labels[:, b] != UNKNOWN
@@ -126,8 +148,8 @@ def test_a_patient_goes_on_where_the_last_batch_ended():
 
 def test_every_patient_is_fed_as_often_however_long(sequences):
     recipe = msgspec.structs.replace(SMALL, second_lead=0.5, composed=0.0)
-    feed = train.Feed(sequences, recipe, np.random.default_rng(0))
-    drawn = [feed.next().order.record for _ in range(200)]
+    feed = Batches(sequences, recipe, np.random.default_rng(0))
+    drawn = [sequences[feed.draw()].order.record for _ in range(200)]
     assert drawn.count("mitdb/100") == drawn.count("mitdb/119") == 100
 
 
@@ -148,6 +170,157 @@ def test_a_fit_is_the_same_twice_and_writes_what_it_says(settings, data_dir, tmp
     assert len((tmp_path / "a" / "log.csv").read_text().splitlines()) == 3
 
 
-def test_a_wrong_recipe_is_one_line(capsys, tmp_path):
-    assert main(["fit", "--out", str(tmp_path), "--set", "epochs=3"]) == 1
-    assert "the recipe has seed, steps" in capsys.readouterr().err
+class EndedError(Exception):
+    """As if the power had gone."""
+
+
+def test_what_ended_early_is_taken_up_and_comes_to_the_same_weights(settings, data_dir, tmp_path):
+    whole = train.fit(TWO, SMALL, settings, tmp_path / "whole", lambda step, row: None)
+
+    def gone(step, row):
+        raise EndedError
+
+    with pytest.raises(EndedError):
+        train.fit(TWO, SMALL, settings, tmp_path / "parts", gone)
+    told = []
+    parts = train.fit(TWO, SMALL, settings, tmp_path / "parts", lambda step, row: told.append(step), resumed=True)
+    assert told == [4]
+    (one, origin), (two, same) = load(parts), load(whole)
+    assert origin == same
+    for a, b in zip(one.parameters(), two.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert (tmp_path / "parts" / "log.csv").read_text() == (tmp_path / "whole" / "log.csv").read_text()
+    with pytest.raises(UserError, match="begun with another recipe"):
+        train.fit(TWO, msgspec.structs.replace(SMALL, steps=5), settings, tmp_path / "parts", gone, resumed=True)
+
+
+def test_nothing_to_take_up_is_one_line(settings, data_dir, tmp_path):
+    networks = {"network": Network()}
+    optimizer = torch.optim.AdamW(networks["network"].parameters())
+    with pytest.raises(UserError, match="leave --resume out"):
+        resume.read(tmp_path / "state.safetensors", networks, optimizer, {})
+    (tmp_path / "a").write_text("no tensors")
+    with pytest.raises(UserError, match="not a whole safetensors file"):
+        resume.read(tmp_path / "a", networks, optimizer, {})
+    with pytest.raises(UserError, match="not the state of a training"):
+        resume.read(SHIPPED, networks, optimizer, {})
+
+
+def test_out_of_patience_the_best_weights_are_kept(settings, data_dir, tmp_path, monkeypatch):
+    scores = iter([0.3, 0.5, 0.4, 0.45, 0.9])
+    seen = []
+
+    def validate(network, sequences, device):
+        seen.append([p.detach().clone() for p in network.parameters()])
+        return {"macro": next(scores)}
+
+    monkeypatch.setattr(train, "validate", validate)
+    recipe = msgspec.structs.replace(SMALL, steps=5, reports=5, patience=2)
+    path = train.fit(TWO, recipe, settings, tmp_path, lambda step, row: None)
+    weights, origin = load(path)
+    assert len(seen) == 4
+    for a, b in zip(weights.parameters(), seen[1], strict=True):
+        assert torch.equal(a, b)
+    assert origin["last_report"]["macro"] == 0.5
+    with pytest.raises(UserError, match="holds nobody out"):
+        train.fit(TWO.final(), recipe, settings, tmp_path, lambda step, row: None)
+
+
+def test_the_rate_rises_and_falls_to_nothing():
+    rates = [train.schedule(step, 200) for step in range(201)]
+    assert rates[0] == 0.0
+    assert max(rates) == rates[40] > 0.9
+    assert rates[200] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_two_processes_learn_together(settings, data_dir, tmp_path):
+    """As torchrun starts them: one file of weights, of gradients that are means."""
+    script = tmp_path / "two.py"
+    script.write_text(
+        "from monitor import config\nfrom pathlib import Path\nfrom trainer import train\n"
+        "from test_training import SMALL, TWO\n"
+        "if __name__ == '__main__':\n"
+        f"    out = Path({str(tmp_path)!r})\n"
+        "    train.fit(TWO, SMALL, config.load(None), out, lambda step, row: print(step), processes=1)\n"
+    )
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here.parents[1]), str(here), *sys.path])
+    done = subprocess.run(words, capture_output=True, text=True, timeout=110, env=os.environ | {"PYTHONPATH": path})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["2", "4"]
+    load(tmp_path / "weights.safetensors")
+
+
+# --- recipes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["fit", "qrs", "rhythm"])
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("nonsense=3", "the recipe has seed, rate, decay"),
+        ("batch=0", "`int` >= 1"),
+        ("batch=-2", "`int` >= 1"),
+        ("batch=1.5", "Expected `int`"),
+        ("rate=-1", "`float` > 0"),
+        ("rate=0", "`float` > 0"),
+        ("rate=NaN", "no number"),
+        ("rate=1e999", "--set rate=1e999"),
+        ("decay=-0.1", "`float` >= 0"),
+        ("seed=-1", "`int` >= 0"),
+        ('seed="x"', "Expected `int`"),
+        ("seed", "nothing is no number"),
+    ],
+)
+def test_a_wrong_recipe_is_one_line(command, word, said, capsys, tmp_path):
+    assert main([command, "--out", str(tmp_path / "x"), "--set", word]) == 1
+    complaint = capsys.readouterr().err
+    assert said in complaint
+    assert word in complaint
+    assert complaint.count("\n") == 1
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        ("fit", "steps=0"),
+        ("fit", "reports=0"),
+        ("fit", "copies=0"),
+        ("fit", "chunk=0"),
+        ("fit", "dropout=1"),
+        ("fit", "composed=1.5"),
+        ("fit", "patience=-1"),
+        ("fit", "mixed=3"),
+        ("qrs", "rounds=0"),
+        ("qrs", "epochs=0"),
+        ("rhythm", "epochs=0"),
+        ("rhythm", "class_weights=[1,2]"),
+        ("rhythm", "windows=0"),
+    ],
+)
+def test_values_that_cannot_be(command, word, capsys, tmp_path):
+    assert main([command, "--out", str(tmp_path / "x"), "--set", word]) == 1
+    assert capsys.readouterr().err.startswith(f"ecg-train: --set {word}: Expected")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["evaluate", "--protocol", "everything"], "everything has no records for it"),
+        (["figures", "nowhere", "--out", "x"], "there is no log here"),
+        (["export", "--weights", __file__, "--out", "x.onnx"], "not a whole safetensors file"),
+        (["evaluate", "--weights", "nowhere"], "there are no weights here"),
+    ],
+)
+def test_mistakes_get_one_line(words, said, capsys):
+    assert main(words) == 1
+    complaint = capsys.readouterr().err
+    assert said in complaint
+    assert complaint.count("\n") == 1
+
+
+def test_the_table_of_runs_that_are_not_there(capsys):
+    assert accuracy_beats.main(["nowhere"]) == 1
+    assert "there are no weights here" in capsys.readouterr().err
