@@ -252,7 +252,7 @@ class Stage:
     """A core between two links.
 
     Args:
-        streams: those that were open in a former life, as its checkpoint says.
+        streams: those that were open in a former life, as its checkpoint says; None: there was none.
     """
 
     def __init__(
@@ -280,6 +280,7 @@ class Stage:
         self._control = control
         self._report = Reporter(name, detail)
         self._silence = _Silence(streams or {})
+        self._fresh = streams is None
         self._pending: list[Event] = []
         self._next_report = 0.0
         self._ended = checkpoints.none
@@ -292,6 +293,9 @@ class Stage:
 
     def run(self) -> None:
         """Until the end of the link before it, or until told to stop."""
+        if self._fresh:
+            # The lineage is on the disk before anybody hears of it.
+            self._checkpoints.now(self._state)
         while not self._subscriber.finished or self._pending:
             if self._stopped():
                 return

@@ -76,7 +76,10 @@ def main(
     checkpoints = Checkpoints(keeper, settings.checkpoint)
     lifeline.ready()
     try:
-        _Loop(playing, speed, publisher, checkpoints, lifeline, settings.link).run()
+        loop = _Loop(playing, speed, publisher, checkpoints, lifeline, settings.link)
+        if state is None:
+            checkpoints.now(loop.state)  # the lineage is on the disk before anybody hears of it
+        loop.run()
     finally:
         checkpoints.close()
         for each in playing:
@@ -126,7 +129,7 @@ class _Loop:
         until = until_farewell()
         while not (self._kept and gone(self._publisher, until)):
             if not self._kept:
-                self._checkpoints.take(self._state, at_once=True)
+                self._checkpoints.take(self.state, at_once=True)
             if self._served(_SLICE_S):
                 return
 
@@ -143,10 +146,11 @@ class _Loop:
             self._next_report = now + self._settings.heartbeat_s
         for done in self._checkpoints.done():
             self._kept = bool(done)
-        self._checkpoints.take(self._state)
+        self._checkpoints.take(self.state)
         return False
 
-    def _state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint: plain types and bytes."""
         wall = time.time()
         # "in": what the checkpoint says of the input, for a source whether it has ended.
         return {

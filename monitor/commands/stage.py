@@ -162,7 +162,7 @@ def _between(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) 
         built = _core(given, settings)
         lifeline.stand_by()
     former = _Former(given, settings, _weights(settings, given.stage))
-    state = former.state or {"core": None, "in": None, "out": None, "alerts": None, "streams": {}}
+    state = former.state or {"core": None, "in": None, "out": None, "alerts": None, "streams": None}
     awaits = given.awaits or (["classifier"] if given.stage == "detector" else [])
     with ExitStack() as closing:
         context = new_context(settings.security)

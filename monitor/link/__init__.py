@@ -15,8 +15,8 @@ Laws:
   ``congested`` and its owner waits. Others may be as slow as they like. A needed subscriber that is silent for
   ``link.dead_s`` is needed no more until it speaks again.
 * A *durable* subscriber writes checkpoints and says how far they reach. What lies beyond leaves neither the history
-  nor the publisher's own checkpoint, so that either side, or both, may die at any time. One that is silent for
-  ``link.hold_s`` is given up.
+  nor the publisher's own checkpoint, so that either side, or both, may die at any time. Only when the history is full,
+  and one has been silent for ``link.hold_s``, is it given up.
 * Sequence numbers belong to a *lineage*, which survives deaths with the checkpoint; message numbers belong to a *run*,
   one life of a publisher. In a new run its subscribers greet it anew and go on where they were; in a new lineage they
   begin anew.

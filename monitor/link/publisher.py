@@ -136,9 +136,11 @@ class Publisher:
 
     @property
     def settled(self) -> bool:
-        """The checkpoints of all durable subscribers hold everything."""
+        """The checkpoints of all durable subscribers that were heard of within ``link.hold_s`` hold everything."""
         self._settle()
-        return self._settled == self._number
+        now = time.monotonic()
+        heard = [kept.upto for kept in self._keeping.values() if now - kept.heard < self._settings.hold_s]
+        return self._settled == self._number or all(self._is_settled(page, heard) for page in self._unsettled())
 
     @property
     def drained(self) -> bool:
@@ -209,12 +211,11 @@ class Publisher:
         """What the next life needs to go on with this lineage: plain types. Of the history, what a durable subscriber
         may still ask for."""
         self._settle()
-        first = self._history[0].number if self._history else 0
         return {
             "lineage": self._lineage,
             "final": self._final,
             "opened": encode(list(self._opened.values()), run=0, lineage=0, number=0),
-            "pages": [page.frame for page in islice(self._history, max(self._settled + 1 - first, 0), None)],
+            "pages": [page.frame for page in self._unsettled()],
             "settled": {name: keeping.upto for name, keeping in self._keeping.items()},
         }
 
@@ -249,24 +250,33 @@ class Publisher:
 
     def _settle(self) -> None:
         """Moves ``_settled`` on."""
-        now = time.monotonic()
-        kept = [k.upto for k in self._keeping.values() if now - k.heard < self._settings.hold_s]
-        first = self._history[0].number if self._history else self._number + 1
-        self._settled = max(self._settled, first - 1)
-        for page in islice(self._history, self._settled + 1 - first, None):
-            if any(seq > upto.get(stream, 0) for upto in kept for stream, seq in page.last.items()):
+        kept = [each.upto for each in self._keeping.values()]
+        if self._history:
+            self._settled = max(self._settled, self._history[0].number - 1)
+        for page in self._unsettled():
+            if not self._is_settled(page, kept):
                 return
             self._settled = page.number
 
+    def _unsettled(self) -> Iterator[_Page]:
+        first = self._history[0].number if self._history else 0
+        return islice(self._history, max(self._settled + 1 - first, 0), None)
+
+    @staticmethod
+    def _is_settled(page: _Page, kept: Sequence[dict[str, int]]) -> bool:
+        return all(seq <= upto.get(stream, 0) for upto in kept for stream, seq in page.last.items())
+
     def _forget_pages(self) -> None:
-        """Lets go of the oldest messages while the history is too large."""
+        """Lets go of the oldest messages while the history is too large: of what is settled, and of what only those may
+        still ask for who have been silent for too long."""
         if self._history_bytes <= self._settings.history_bytes:
             return
-        self._settle()
+        now = time.monotonic()
+        heard = [kept.upto for kept in self._keeping.values() if now - kept.heard < self._settings.hold_s]
         while (
             self._history_bytes > self._settings.history_bytes
             and len(self._history) > 1
-            and self._history[0].number <= self._settled
+            and self._is_settled(self._history[0], heard)
         ):
             self._history_bytes -= len(self._history.popleft().frame)
 
