@@ -75,7 +75,9 @@ class Logbook:
                     whole, _, _ = log.read().rpartition(b"\n")
                 self._told[name] = told + len(whole) + 1 if whole else told
                 for each in whole.splitlines():
-                    if each.startswith(b"{"):  # the rest is a traceback, or a line that ends the daemon and is told then
+                    if each.startswith(
+                        b"{"
+                    ):  # the rest is a traceback, or a line that ends the daemon and is told then
                         sys.stderr.write(each.decode("utf-8", "replace") + "\n")
         with contextlib.suppress(OSError):
             sys.stderr.flush()
