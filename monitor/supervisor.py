@@ -251,6 +251,7 @@ class Supervisor:
         for child in backs:
             if child.given_up:
                 raise UserError(f"{child.name} had to be left out: {child.given_up}")
+        for child in backs:
             if not child.finished and not self._signal:
                 raise UserError(
                     f"{child.name} has not finished {self._settings.finish_s:g} s after the signal's end"

@@ -206,6 +206,7 @@ def _between(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) 
             control=control,
             streams=state["streams"],
             detail=detail,
+            before="source" if given.stage == "detector" else "detector",
         ).run()
     return 0
 

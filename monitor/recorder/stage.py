@@ -20,7 +20,8 @@ from monitor.link import Publisher, Subscriber, wait
 from monitor.log import say
 from monitor.recorder import strips
 from monitor.recorder.files import StreamFiles, file_name, names_in
-from monitor.stage import Checkpoints, Lifeline, Reporter
+from monitor.report import Reporter, Teller
+from monitor.stage import Checkpoints, Lifeline
 
 _IDLE_S = 0.05
 """s; the loop looks at the clock this often even when nothing comes."""
@@ -177,12 +178,22 @@ def run_recorder(
 ) -> None:
     """Until both links have ended, or until told to stop."""
     report = Reporter("recorder", "")
+    links = (signals, judgements)
+    teller = Teller("recorder", {"source": signals, "classifier": judgements}, reports)
     sockets = [*signals.sockets, *judgements.sockets, reports.socket]
     next_report = 0.0
     over = False
 
     def state() -> dict[str, Any]:
         return {"recorder": recorder.state(), "in": {"source": signals.state(), "classifier": judgements.state()}}
+
+    def status() -> Status:
+        return report.status(
+            lost=sum(link.lost for link in links),
+            repaired=sum(link.repaired for link in links),
+            rejected=sum(link.rejected for link in links),
+            trouble="; ".join(filter(None, (recorder.trouble, checkpoints.trouble))),
+        )
 
     while True:
         if lifeline.stopped(wait([*sockets, *lifeline.descriptors], _IDLE_S)):
@@ -209,18 +220,12 @@ def run_recorder(
             judgements.settled(taken["classifier"])
             over = taken["classifier"]["over"] and taken["source"]["over"]
         if (over or (ended and checkpoints.none)) and recorder.done:
+            teller.finished(status())
             return
         if now >= next_report:
-            trouble = "; ".join(filter(None, (recorder.trouble, checkpoints.trouble)))
-            links = (signals, judgements)
-            reports.report(
-                report.status(
-                    lost=sum(link.lost for link in links),
-                    repaired=sum(link.repaired for link in links),
-                    rejected=sum(link.rejected for link in links),
-                    trouble=trouble,
-                )
-            )
+            latest = status()
+            reports.report(latest)
+            teller.tell(rejected=latest.rejected, trouble=latest.trouble)
             lifeline.alive()
             next_report = now + settings.link.heartbeat_s
         checkpoints.take(state, at_once=ended and not over, files=recorder.descriptors)
