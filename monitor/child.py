@@ -34,8 +34,8 @@ class Child:
     """Has the terminal; the daemon ends when it ends."""
     essential: bool = True
     """Without it there is no monitoring."""
-    spare: bool = True
-    """Another process may stand by for it (``supervisor.standby``)."""
+    attendant: bool = False
+    """It only watches the others: none stands by for it, and the daemon's end does not wait for it."""
     feeds: tuple[str, ...] = ()
     """Those that work with what it makes: when all of them have finished, it is needed no more."""
     process: subprocess.Popen[bytes] | None = None

@@ -208,7 +208,7 @@ class Supervisor:
                     self._logbook.say("stage hangs", name=child.name, silent_s=round(now - child.heard, 1))
                     child.process.kill()
                     child.heard = None
-                if self._settings.standby and child.spare and child.ready and not child.foreground:
+                if self._settings.standby and not child.attendant and child.ready and not child.foreground:
                     self._stand_by(child, now)
                 continue
             if child.again_at is not None:
@@ -243,7 +243,7 @@ class Supervisor:
             UserError: they could not; the line says who.
         """
         until = time.monotonic() + self._settings.finish_s
-        backs = [child for child in self._children if not child.foreground]
+        backs = [child for child in self._children if not (child.foreground or child.attendant)]
         while time.monotonic() < until and not self._signal and not all(child.over for child in backs):
             self._listen()
             self._look()

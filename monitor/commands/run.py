@@ -42,7 +42,7 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
         notifier = Notifier.from_environment(os.environ)
         supervisor = Supervisor(stages, state, settings.supervisor, echo=given.headless, notifier=notifier)
         code = supervisor.run()
-    if all(child.finished for child in stages if not child.foreground):
+    if all(child.finished for child in stages if not child.foreground and not child.attendant):
         for child in stages:  # the signal has ended, and there is nothing to go on from
             (state / f"{child.name}.state").unlink(missing_ok=True)
     return code
@@ -118,4 +118,7 @@ def children(given: argparse.Namespace, settings: Settings, sockets: Path, state
     ]
     if given.record:
         stages.append(child("recorder", [*writing, f"--record={given.record}"], [], []))
+    if settings.metrics.port:
+        asked = ["stage", "metrics", *common, *(f"--input={links[name]}" for name in shown)]
+        stages.append(Child("metrics", asked, essential=False, attendant=True))
     return [*stages, child("dashboard", watching, [], [])]

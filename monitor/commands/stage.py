@@ -24,7 +24,7 @@ from monitor.stage import Checkpoints, Core, Lifeline, Stage
 
 _STATE = 2
 """Version of what the checkpoints hold; to be raised when a core's state changes its layout."""
-_LOOSE = ("alert_socket", "checkpoint", "control", "dashboard", "link", "security", "supervisor")
+_LOOSE = ("alert_socket", "checkpoint", "control", "dashboard", "link", "metrics", "security", "supervisor")
 """Sections of the configuration on which no state depends."""
 
 
@@ -51,6 +51,13 @@ def _run(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) -> i
                 raise UsageError("stage dashboard: three --input are needed: the source's, detector's and classifier's")
             links = dict(zip(names, given.input, strict=False))
             return show(links, settings, given.headless, lifeline, needed=True)
+        case "metrics":
+            from monitor.metrics import run_metrics
+
+            if not given.input:
+                raise UsageError("stage metrics: --input is needed, once for each link")
+            run_metrics(given.input, settings, lifeline)
+            return 0
         case "recorder":
             return _recorder(given, settings, lifeline)
         case _:

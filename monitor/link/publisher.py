@@ -139,12 +139,11 @@ class Publisher:
 
     @property
     def silent(self) -> set[str]:
-        """Names of the needed and the durable subscribers that are held for dead, but not given up."""
+        """Names of the needed and the durable subscribers that are held for dead."""
         now = time.monotonic()
         heard = {name: keeping.heard for name, keeping in self._keeping.items()}
         heard |= {peer.name: peer.heard for peer in self._peers.values() if peer.needed and peer.name}
-        dead = {name for name, at in heard.items() if now - at >= self._settings.dead_s}
-        return dead - self.given_up
+        return {name for name, at in heard.items() if now - at >= self._settings.dead_s}
 
     @property
     def given_up(self) -> set[str]:
