@@ -193,7 +193,7 @@ def parser(*, helping: bool = False) -> argparse.ArgumentParser:
         "  ecg-monitor stage source --source replay:demo --output ipc:///tmp/source\n"
         "  ecg-monitor stage detector --input ipc:///tmp/source --output ipc:///tmp/detector\n",
     )
-    stage.add_argument("stage", choices=("source", "detector", "classifier", "recorder", "dashboard"))
+    stage.add_argument("stage", choices=("source", "detector", "classifier", "recorder", "metrics", "dashboard"))
     stage.add_argument("--source", action="append", default=[], metavar="URI")
     stage.add_argument("--speed", type=speed, default=1.0, metavar="1|N|max")
     stage.add_argument("--loop", action="store_true")

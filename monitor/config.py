@@ -65,6 +65,11 @@ class SecuritySettings(_Section, frozen=True, kw_only=True):
     client: str
 
 
+class MetricsSettings(_Section, frozen=True, kw_only=True):
+    host: str
+    port: Annotated[int, Meta(ge=0, le=65535)]
+
+
 class CheckpointSettings(_Section, frozen=True, kw_only=True):
     every_s: Positive
     share: Positive
@@ -212,6 +217,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     alert_socket: AlertSocketSettings
     control: ControlSettings
     security: SecuritySettings
+    metrics: MetricsSettings
     checkpoint: CheckpointSettings
     filter: FilterSettings
     detector: DetectorSettings

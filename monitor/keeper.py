@@ -5,6 +5,8 @@ digest of all that the state depends on besides the events) and the state. It is
 the disk and renamed, by a thread of its own: a slow disk delays nobody.
 """
 
+import contextlib
+import errno
 import os
 import queue
 import struct
@@ -87,8 +89,17 @@ def _put(path: Path, body: bytes) -> None:
         finally:
             os.close(folder)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EBADF:  # its owner has closed it meanwhile, and synced it then
+            raise
 
 
 class Keeper:
@@ -156,7 +167,7 @@ class Keeper:
     def _try(self, body: bytes, files: Sequence[int] = ()) -> None:
         try:
             for descriptor in files:
-                os.fsync(descriptor)
+                _sync(descriptor)
             _put(self._path, body)
             self.trouble = ""
         except OSError as error:

@@ -26,9 +26,10 @@ from typing import Any, Protocol
 import msgspec
 
 from monitor.config import CheckpointSettings, LinkSettings
-from monitor.events import Alert, Closed, Command, Event, Gap, Lost, Opened, Samples, Status, position
+from monitor.events import Alert, Closed, Command, Event, Gap, Lost, Samples, Status, position
 from monitor.keeper import Keeper
 from monitor.link import AlertSocket, ControlSocket, Publisher, Subscriber, wait
+from monitor.report import Reporter, Teller
 
 _IDLE_S = 0.05
 """s; the loop wakes up this often even when nothing comes, to look at the clock."""
@@ -137,55 +138,6 @@ class Lifeline:
         os._exit(1)
 
 
-class Reporter:
-    """Counts what a stage does and makes its Status."""
-
-    def __init__(self, stage: str, detail: str) -> None:
-        self._stage = stage
-        self._detail = detail
-        self._start = time.monotonic()
-        self._since = self._start
-        self._worked = 0.0
-        self.events_in = 0
-        self.events_out = 0
-        self.samples = 0
-        self.streams = 0
-
-    def took(self, events: Sequence[Event]) -> None:
-        self.events_in += len(events)
-        for event in events:
-            if isinstance(event, Samples):
-                self.samples += event.signal.shape[1]
-            elif isinstance(event, Opened):
-                self.streams += 1
-            elif isinstance(event, Closed):
-                self.streams -= 1
-
-    def worked(self, seconds: float) -> None:
-        self._worked += seconds
-
-    def status(self, *, lost: int = 0, repaired: int = 0, rejected: int = 0, trouble: str = "") -> Status:
-        now = time.monotonic()
-        busy = self._worked / max(now - self._since, 1e-6)
-        self._since, self._worked = now, 0.0
-        return Status(
-            stage=self._stage,
-            pid=os.getpid(),
-            time=time.time(),
-            uptime=round(now - self._start, 3),
-            events_in=self.events_in,
-            events_out=self.events_out,
-            samples=self.samples,
-            streams=self.streams,
-            lost=lost,
-            repaired=repaired,
-            rejected=rejected,
-            busy=round(min(busy, 1.0), 4),
-            detail=self._detail,
-            trouble=trouble,
-        )
-
-
 def stamped(events: Sequence[Event], now: float) -> list[Event]:
     """Alerts with the time at which they leave."""
     return [
@@ -253,6 +205,7 @@ class Stage:
 
     Args:
         streams: those that were open in a former life, as its checkpoint says; None: there was none.
+        before: the name of the stage before it.
     """
 
     def __init__(
@@ -269,6 +222,7 @@ class Stage:
         control: ControlSocket | None = None,
         streams: dict[str, Sequence[int]] | None = None,
         detail: str = "",
+        before: str = "input",
     ) -> None:
         self._core = core
         self._subscriber = subscriber
@@ -279,6 +233,7 @@ class Stage:
         self._alert_socket = alert_socket
         self._control = control
         self._report = Reporter(name, detail)
+        self._teller = Teller(name, {before: subscriber}, publisher)
         self._silence = _Silence(streams or {})
         self._fresh = streams is None
         self._pending: list[Event] = []
@@ -313,7 +268,8 @@ class Stage:
             if not self._pending:
                 self._subscriber.acknowledge()
         self._publisher.finish(self._status())
-        self._farewell()
+        if self._farewell():
+            self._teller.finished(self._status())
 
     def _stopped(self) -> bool:
         """Waits for something to do; whether the stage is told to stop."""
@@ -332,7 +288,9 @@ class Stage:
             self._control.done()
         now = time.monotonic()
         if now >= self._next_report:
-            self._publisher.report(self._status())
+            status = self._status()
+            self._publisher.report(status)
+            self._teller.tell(rejected=status.rejected, trouble=status.trouble)
             self._lifeline.alive()
             self._next_report = now + self._settings.heartbeat_s
         for taken in self._checkpoints.done():
@@ -379,17 +337,19 @@ class Stage:
             trouble=self._checkpoints.trouble,
         )
 
-    def _farewell(self) -> None:
-        """Until those behind have everything, and those before know that the last checkpoint does."""
+    def _farewell(self) -> bool:
+        """Until those behind have everything, and those before know that the last checkpoint does; False: it was told
+        to stop before."""
         until = until_farewell()
         while not (self._ended and gone(self._publisher, until)):
             if self._stopped():
-                return
+                return False
             self._serve()
             self._subscriber.receive()  # a publisher that has to begin again asks who is there
             self._subscriber.acknowledge()
             if not self._ended:
                 self._checkpoints.take(self._state, at_once=True)
+        return True
 
 
 def until_farewell() -> float:

@@ -3,7 +3,8 @@
 Laws: no stage outlives the supervisor (each holds one end of a lifeline, a socket pair that closes with it, even when
 it is killed); the terminal is left as it was found; a stage that ends with a person's mistake ends the daemon with
 that line, a stage that dies or hangs is started again, and one that dies again and again ends the daemon with its last
-words. Each start goes on from the stage's last checkpoint.
+words. Each start goes on from the stage's last checkpoint. A stage that is not *essential* (the recorder) ends the
+daemon only in its first seconds, by a person's mistake; later it is left out, and the monitoring goes on.
 """
 
 import contextlib
@@ -16,14 +17,15 @@ import sys
 import termios
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from monitor.child import Child, Standby, dismiss
 from monitor.config import SupervisorSettings
 from monitor.errors import UserError
-from monitor.log import line
+from monitor.log import Logbook
+from monitor.systemd import Notifier
 
 _TICK_S = 0.05
 """s between two looks at the children."""
@@ -31,8 +33,12 @@ _START_S = 60.0
 """s until every stage must be ready: the first start compiles the kernels."""
 _SIGNS = 4096
 """Signs of life read at once."""
-_LAST_WORDS = 12
-"""Lines of a dead stage's log that are shown."""
+_BEGINNING_S = 10.0
+"""s after all are ready in which a person's mistake still ends the daemon, whosever it is: by then the first signal has
+come, and the recorder has found files that are in its way."""
+_PING_S = 1.0
+"""s between two signs of life to systemd at most; a stage that gives none is killed and back in fewer than its
+WatchdogSec."""
 _RESTORE_SCREEN = "\x1b[?1049l\x1b[?25h"
 """Leaves the alternate screen and shows the cursor, should the dashboard have been killed."""
 
@@ -42,57 +48,32 @@ QUIT = 4
 """Exit code of a foreground child that a person left: the others are to stop, whatever they still have."""
 
 
-@dataclass
-class Standby:
-    """A process that has loaded everything, and waits to take the place of its stage."""
-
-    process: subprocess.Popen[bytes]
-    lifeline: socket.socket
-    ready: bool = False
-
-
-@dataclass
-class Child:
-    """One process of the daemon."""
-
-    name: str
-    arguments: list[str]
-    """Of ``python -m monitor``; the lifeline's descriptor is appended."""
-    foreground: bool = False
-    """Has the terminal; the daemon ends when it ends."""
-    feeds: tuple[str, ...] = ()
-    """Those that work with what it makes: when all of them have finished, it is needed no more."""
-    process: subprocess.Popen[bytes] | None = None
-    lifeline: socket.socket | None = None
-    ready: bool = False
-    standby: "Standby | None" = None
-    up_since: float = 0.0
-    """When it was ready, monotonic s."""
-    heard: float | None = None
-    """When it last gave a sign of life, monotonic s; None: it has given none yet, and none is asked for."""
-    finished: bool = False
-    deaths: list[float] = field(default_factory=list)
-    again_at: float | None = None
-
-
 class Supervisor:
     """One daemon's processes.
 
     Args:
         folder: for their logs.
         echo: what they log also goes to standard error.
+        notifier: to whoever runs this as a service.
     """
 
     def __init__(
-        self, children: Sequence[Child], folder: Path, settings: SupervisorSettings, *, echo: bool = False
+        self,
+        children: Sequence[Child],
+        folder: Path,
+        settings: SupervisorSettings,
+        *,
+        echo: bool = False,
+        notifier: Notifier | None = None,
     ) -> None:
         self._children = list(children)
-        self._folder = folder
         self._settings = settings
-        self._echo = echo
-        # What former lives have logged was told by them.
-        self._told = {path.stem: path.stat().st_size for path in folder.glob("*.log")}
+        self._logbook = Logbook(folder, echo=echo)
+        self._notifier = notifier or Notifier()
+        self._pinged = 0.0
         self._looked = time.monotonic()
+        self._ready_at: float | None = None
+        """When all were ready, monotonic s."""
         self._signal = 0
         self._terminal = _terminal_state()
 
@@ -113,16 +94,19 @@ class Supervisor:
                 ended = self._look()
                 if ended is not None:
                     return ended
+                self._tell_service()
                 backs = [child for child in self._children if not child.foreground]
-                if all(child.ready for child in backs):
+                if all(child.ready or child.over for child in backs):
                     for child in self._children:
-                        if child.foreground and child.process is None:
+                        if child.foreground and child.process is None and child.again_at is None:
                             self._start(child)
                 elif time.monotonic() - started > _START_S:
-                    slow = ", ".join(child.name for child in backs if not child.ready)
-                    raise UserError(f"not ready after {_START_S:.0f} s: {slow}{self._last_words(slow)}")
+                    slow = [child.name for child in backs if not child.ready]
+                    words = "".join(map(self._logbook.last_words, slow))
+                    raise UserError(f"not ready after {_START_S:.0f} s: {', '.join(slow)}{words}")
             return INTERRUPTED if self._signal == signal.SIGINT else 128 + self._signal
         finally:
+            self._notifier.stopping()
             self._stop()
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -133,23 +117,28 @@ class Supervisor:
     def _start(self, child: Child) -> None:
         if child.lifeline is not None:
             child.lifeline.close()
+            child.lifeline = None
+        child.again_at = child.heard = None
         waiting, child.standby = child.standby, None
-        if waiting is not None and waiting.ready and waiting.process.poll() is None:
-            waiting.lifeline.send(b"g")
+        if waiting is not None and waiting.take_over():
             child.process, child.lifeline = waiting.process, waiting.lifeline
         else:
-            _dismiss(waiting)
-            child.process, child.lifeline = self._spawn(child, [])
-        child.again_at = child.heard = None
+            dismiss(waiting)
+            try:
+                child.process, child.lifeline = self._spawn(child, [])
+            except OSError as error:  # no process, descriptor or memory to be had
+                self._died(child, f"not started: {error.strerror or error}", time.monotonic())
+                return
         child.up_since = time.monotonic()
-        (self._folder / f"{child.name}.pid").write_text(f"{child.process.pid}\n")
+        self._logbook.note_pid(child.name, child.process.pid)
 
     def _spawn(self, child: Child, more: list[str]) -> tuple[subprocess.Popen[bytes], socket.socket]:
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "monitor", *child.arguments, *more, "--lifeline", str(theirs.fileno())]
-        with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as stack, contextlib.ExitStack() as failed:
             stack.callback(theirs.close)
-            log = stack.enter_context((self._folder / f"{child.name}.log").open("ab"))
+            failed.callback(ours.close)
+            log = stack.enter_context(self._logbook.open(child.name))
             process = subprocess.Popen(
                 command,
                 pass_fds=(theirs.fileno(),),
@@ -157,20 +146,25 @@ class Supervisor:
                 stdout=None if child.foreground else log,
                 stderr=log,
             )
+            failed.pop_all()
         return process, ours
 
     def _stand_by(self, child: Child, now: float) -> None:
         """Sees to it that a process stands by for a stage that has been up for a while."""
         if child.standby is not None and child.standby.process.poll() is not None:
-            self._say("standby died", name=child.name)
-            _dismiss(child.standby)
+            self._logbook.say("standby died", name=child.name)
+            dismiss(child.standby)
             child.standby, child.up_since = None, now
         if child.standby is None and now - child.up_since > self._settings.standby_after_s:
-            child.standby = Standby(*self._spawn(child, ["--standby"]))
+            try:
+                child.standby = Standby(*self._spawn(child, ["--standby"]))
+            except OSError as error:
+                self._logbook.say("no standby", name=child.name, why=error.strerror or str(error))
+                child.up_since = now
 
     def _listen(self) -> None:
         """Waits a tick for signs of life; the first says that a stage is ready."""
-        lines = {child.lifeline.fileno(): child for child in self._children if child.lifeline and not child.finished}
+        lines = {child.lifeline.fileno(): child for child in self._children if child.lifeline and not child.over}
         waiting = {
             child.standby.lifeline.fileno(): child.standby
             for child in self._children
@@ -203,58 +197,78 @@ class Supervisor:
             for child in self._children:
                 child.heard = None
         self._looked = now
-        self._forward()
+        self._logbook.forward(child.name for child in self._children)
         for child in self._children:
             if child.again_at is not None and now >= child.again_at:
                 self._start(child)
-            if child.process is None or child.finished:
+            if child.process is None or child.over:
                 continue
             if (code := child.process.poll()) is None:
                 if child.heard is not None and now - child.heard > self._settings.hang_s:
-                    self._say("stage hangs", name=child.name, silent_s=round(now - child.heard, 1))
+                    self._logbook.say("stage hangs", name=child.name, silent_s=round(now - child.heard, 1))
                     child.process.kill()
                     child.heard = None
-                if self._settings.standby and child.ready and not child.foreground:
+                if self._settings.standby and not child.attendant and child.ready and not child.foreground:
                     self._stand_by(child, now)
                 continue
             if child.again_at is not None:
                 continue
             if child.foreground and code in (0, QUIT, INTERRUPTED):
+                child.finished = True
                 if code == 0:
                     self._let_finish()
                 return 0 if code == QUIT else code
             if code == 0:
                 child.finished = True
-                _dismiss(child.standby)
+                dismiss(child.standby)
                 child.standby = None
                 continue
-            if code in (1, 2):
-                raise UserError(self._last_line(child))
-            self._died(child, code, now)
+            mistake = self._mistake(child, code)
+            beginning = self._ready_at is None or now - self._ready_at < _BEGINNING_S
+            if mistake and (child.essential or beginning):
+                raise UserError(mistake)
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            self._died(child, f"{how}: {mistake}" if mistake else how, now)
         return None
 
+    def _mistake(self, child: Child, code: int) -> str | None:
+        """What a person did wrong, so that this process could not begin or go on."""
+        words = self._logbook.mistake(child.name) if code in (1, 2) else None
+        return words or (f"{child.name} ended without a word" if code == 2 else None)
+
     def _let_finish(self) -> None:
-        """The signal has ended: those that still write it down may end by themselves."""
+        """The signal has ended: those that still write it down may end by themselves.
+
+        Raises:
+            UserError: they could not; the line says who.
+        """
         until = time.monotonic() + self._settings.finish_s
-        while time.monotonic() < until and not self._signal:
-            backs = [child for child in self._children if not child.foreground]
-            if all(child.finished for child in backs):
-                return
+        backs = [child for child in self._children if not (child.foreground or child.attendant)]
+        while time.monotonic() < until and not self._signal and not all(child.over for child in backs):
             self._listen()
             self._look()
+            self._tell_service()
+        for child in backs:
+            if child.given_up:
+                raise UserError(f"{child.name} had to be left out: {child.given_up}")
+        for child in backs:
+            if not child.finished and not self._signal:
+                raise UserError(
+                    f"{child.name} has not finished {self._settings.finish_s:g} s after the signal's end"
+                    f"{self._logbook.last_words(child.name)}"
+                )
 
-    def _died(self, child: Child, code: int, now: float) -> None:
+    def _died(self, child: Child, how: str, now: float) -> None:
         settings = self._settings
-        done = {other.name for other in self._children if other.finished}
+        done = {other.name for other in self._children if other.over}
         if child.feeds and done.issuperset(child.feeds):
             child.finished = True
             return
         child.deaths = [at for at in child.deaths if now - at < settings.restart_window_s] + [now]
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
         if len(child.deaths) > settings.restart_limit:
-            words = self._last_words(child.name)
-            raise UserError(f"{child.name} died {len(child.deaths)} times, last by {how}; giving up{words}")
-        self._say("stage died", name=child.name, how=how, recent_deaths=len(child.deaths))
+            self._give_up(child, f"died {len(child.deaths)} times, last by {how}")
+            return
+        self._logbook.say("stage died", name=child.name, how=how, recent_deaths=len(child.deaths))
         if child.foreground:
             self._restore_terminal()
         if child.standby is not None and child.standby.ready and len(child.deaths) == 1:
@@ -262,10 +276,42 @@ class Supervisor:
             return
         child.again_at = now + min(settings.restart_s * 2 ** (len(child.deaths) - 1), settings.restart_max_s)
 
+    def _give_up(self, child: Child, why: str) -> None:
+        if child.essential:
+            raise UserError(f"{child.name} {why}; giving up{self._logbook.last_words(child.name)}")
+        child.given_up = why
+        dismiss(child.standby)
+        child.standby = None
+        self._logbook.say("stage left out", name=child.name, why=why, instead="the others go on without it")
+        for other in self._children:  # nobody who is started from now on waits for it
+            word = f"--awaits={child.name}"
+            if word in other.arguments:
+                other.arguments.remove(word)
+                dismiss(other.standby)
+                other.standby = None
+
+    def _tell_service(self) -> None:
+        """What systemd wants to know."""
+        now = time.monotonic()
+        running = [child for child in self._children if not child.over]
+        if self._ready_at is None and running and all(child.ready for child in running):
+            self._ready_at = now
+            self._notifier.ready()
+        if now - self._pinged < min(_PING_S, (self._notifier.watchdog_s or _PING_S) / 2):
+            return
+        self._pinged = now
+        silent = [child.name for child in running if child.heard is None or now - child.heard > self._settings.hang_s]
+        left_out = [child.name for child in self._children if child.given_up]
+        words = "monitoring" if self._ready_at is not None else "starting"
+        words += f"; not up: {', '.join(silent)}" if silent and self._ready_at is not None else ""
+        self._notifier.status(words + (f"; left out: {', '.join(left_out)}" if left_out else ""))
+        if not any(child.essential and child.name in silent for child in running):
+            self._notifier.alive()
+
     def _stop(self) -> None:
         """All processes, the foreground first, so that the terminal is free; what does not end in time is killed."""
         for child in self._children:
-            _dismiss(child.standby)
+            dismiss(child.standby)
         running = [c for c in reversed(self._children) if c.process is not None and c.process.poll() is None]
         for child in running:
             if child.process is not None:
@@ -284,28 +330,6 @@ class Supervisor:
                 child.lifeline.close()
         self._restore_terminal()
 
-    def _say(self, what: str, **more: Any) -> None:
-        with (self._folder / "supervisor.log").open("a") as log:
-            print(line("supervisor", what, **more), file=log)
-
-    def _forward(self) -> None:
-        """What has been logged since the last time, to standard error."""
-        if not self._echo:
-            return
-        for name in ("supervisor", *(child.name for child in self._children)):
-            path = self._folder / f"{name}.log"
-            told = self._told.get(name, 0)
-            if not path.exists() or path.stat().st_size <= told:
-                continue
-            with path.open("rb") as log:
-                log.seek(told)
-                whole, _, _ = log.read().rpartition(b"\n")
-            self._told[name] = told + len(whole) + 1 if whole else told
-            for each in whole.splitlines():
-                if each.startswith(b"{"):  # the rest is a traceback, or a line that ends the daemon and is told then
-                    sys.stderr.write(each.decode("utf-8", "replace") + "\n")
-        sys.stderr.flush()
-
     def _restore_terminal(self) -> None:
         if self._terminal is None:
             return
@@ -314,26 +338,6 @@ class Supervisor:
             # Only when the dashboard could not do it itself.
             termios.tcsetattr(descriptor, termios.TCSADRAIN, attributes)
             os.write(sys.stdout.fileno(), _RESTORE_SCREEN.encode())
-
-    def _last_line(self, child: Child) -> str:
-        lines = self._log(child.name)
-        return lines[-1].removeprefix("ecg-monitor: ") if lines else f"{child.name} ended without a word"
-
-    def _last_words(self, name: str) -> str:
-        lines = self._log(name)[-_LAST_WORDS:]
-        return "".join(f"\n  {line}" for line in lines)
-
-    def _log(self, name: str) -> list[str]:
-        path = self._folder / f"{name}.log"
-        return path.read_text("utf-8", "replace").rstrip().splitlines() if path.exists() else []
-
-
-def _dismiss(standby: Standby | None) -> None:
-    """A process that is needed no more."""
-    if standby is not None:
-        standby.process.kill()
-        standby.process.wait()
-        standby.lifeline.close()
 
 
 def _terminal_state() -> tuple[int, list[Any]] | None:

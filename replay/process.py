@@ -7,8 +7,9 @@ from monitor.config import LinkSettings, Settings
 from monitor.events import Closed, Event, Status, position
 from monitor.keeper import Keeper
 from monitor.link import Publisher, new_context, wait
+from monitor.report import Reporter, Teller
 from monitor.sources import Source, SourceRequest, open_source
-from monitor.stage import Checkpoints, Lifeline, Reporter, gone, until_farewell
+from monitor.stage import Checkpoints, Lifeline, gone, until_farewell
 from replay.pacer import Pacer
 
 _SLICE_S = 0.05
@@ -106,6 +107,7 @@ class _Loop:
         self._lifeline = lifeline
         self._settings = settings
         self._report = Reporter("source", f"speed {'max' if speed is None else f'{speed:g}'}")
+        self._teller = Teller("source", {}, publisher)
         self._next_report = 0.0
         self._kept = checkpoints.none
 
@@ -132,6 +134,7 @@ class _Loop:
                 self._checkpoints.take(self.state, at_once=True)
             if self._served(_SLICE_S):
                 return
+        self._teller.finished(self._status())
 
     def _served(self, pause: float) -> bool:
         """Everything besides the work, for up to ``pause`` s; whether it is told to stop."""
@@ -141,7 +144,9 @@ class _Loop:
         self._publisher.serve()
         now = time.monotonic()
         if now >= self._next_report:
-            self._publisher.report(self._status())
+            status = self._status()
+            self._publisher.report(status)
+            self._teller.tell(rejected=status.rejected, trouble=status.trouble)
             self._lifeline.alive()
             self._next_report = now + self._settings.heartbeat_s
         for done in self._checkpoints.done():

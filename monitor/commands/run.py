@@ -11,10 +11,12 @@ from pathlib import Path
 import msgspec
 
 from monitor import config
+from monitor.child import Child
 from monitor.config import Settings
 from monitor.errors import UsageError, UserError
 from monitor.link import links_in
-from monitor.supervisor import Child, Supervisor
+from monitor.supervisor import Supervisor
+from monitor.systemd import Notifier
 
 _KEPT = ".ecg-monitor"
 """Folder for the checkpoints inside of that which is recorded to."""
@@ -37,9 +39,10 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
         if not headless:
             print("ecg-monitor: starting source, detector, classifier …", file=sys.stderr)
         stages = children(given, settings, sockets, state, headless)
-        supervisor = Supervisor(stages, state, settings.supervisor, echo=given.headless)
+        notifier = Notifier.from_environment(os.environ)
+        supervisor = Supervisor(stages, state, settings.supervisor, echo=given.headless, notifier=notifier)
         code = supervisor.run()
-    if all(child.finished for child in stages if not child.foreground):
+    if all(child.finished for child in stages if not child.foreground and not child.attendant):
         for child in stages:  # the signal has ended, and there is nothing to go on from
             (state / f"{child.name}.state").unlink(missing_ok=True)
     return code
@@ -49,9 +52,14 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
 def _runtime_folder() -> Iterator[Path]:
     """For sockets; mode 0700: nobody else connects. Gone at the end."""
     parent = os.environ.get("XDG_RUNTIME_DIR")  # the user's own; else the folder for temporary files
-    with tempfile.TemporaryDirectory(
-        prefix="ecg-monitor-", dir=parent if parent and Path(parent).is_dir() else None, ignore_cleanup_errors=True
-    ) as name:
+    try:
+        folder = tempfile.TemporaryDirectory(
+            prefix="ecg-monitor-", dir=parent if parent and Path(parent).is_dir() else None, ignore_cleanup_errors=True
+        )
+    except OSError as error:
+        where = error.filename or parent
+        raise UserError(f"no folder for sockets can be made ({where}): {error.strerror or error}") from error
+    with folder as name:
         yield Path(name)
 
 
@@ -100,7 +108,8 @@ def children(given: argparse.Namespace, settings: Settings, sockets: Path, state
         waiting = [f"--awaits={other}" for other in awaits]
         kept = [] if name == "dashboard" else [f"--state={state / f'{name}.state'}"]
         words = ["stage", name, *common, *own, *waiting, *kept]
-        return Child(name, words, foreground=name == "dashboard", feeds=tuple(feeds))
+        essential = name != "recorder"
+        return Child(name, words, foreground=name == "dashboard", essential=essential, feeds=tuple(feeds))
 
     stages = [
         child("source", [*played, f"--output={links['source']}"], ["detector", *recording], ["detector", *recording]),
@@ -109,4 +118,7 @@ def children(given: argparse.Namespace, settings: Settings, sockets: Path, state
     ]
     if given.record:
         stages.append(child("recorder", [*writing, f"--record={given.record}"], [], []))
+    if settings.metrics.port:
+        asked = ["stage", "metrics", *common, *(f"--input={links[name]}" for name in shown)]
+        stages.append(Child("metrics", asked, essential=False, attendant=True))
     return [*stages, child("dashboard", watching, [], [])]

@@ -22,9 +22,9 @@ from monitor.log import say
 from monitor.sources import SourceRequest, open_source, stream_name
 from monitor.stage import Checkpoints, Core, Lifeline, Stage
 
-_STATE = 1
+_STATE = 2
 """Version of what the checkpoints hold; to be raised when a core's state changes its layout."""
-_LOOSE = ("alert_socket", "checkpoint", "control", "dashboard", "link", "security", "supervisor")
+_LOOSE = ("alert_socket", "checkpoint", "control", "dashboard", "link", "metrics", "security", "supervisor")
 """Sections of the configuration on which no state depends."""
 
 
@@ -51,6 +51,13 @@ def _run(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) -> i
                 raise UsageError("stage dashboard: three --input are needed: the source's, detector's and classifier's")
             links = dict(zip(names, given.input, strict=False))
             return show(links, settings, given.headless, lifeline, needed=True)
+        case "metrics":
+            from monitor.metrics import run_metrics
+
+            if not given.input:
+                raise UsageError("stage metrics: --input is needed, once for each link")
+            run_metrics(given.input, settings, lifeline)
+            return 0
         case "recorder":
             return _recorder(given, settings, lifeline)
         case _:
@@ -90,6 +97,8 @@ class _Former:
     def __init__(self, given: argparse.Namespace, settings: Settings, besides: bytes) -> None:
         self.keeper: Keeper | None = None
         self.state: dict[str, Any] | None = None
+        self.refused = False
+        """There was one, and it could not be used."""
         if given.state is None:
             return
         tight = {name: part for name, part in msgspec.to_builtins(settings).items() if name not in _LOOSE}
@@ -99,6 +108,7 @@ class _Former:
         try:
             self.state = keeper.read(path, foot)
         except keeper.StateError as error:
+            self.refused = True
             say(given.stage, "checkpoint refused", why=str(error), instead="what the links still have is done anew")
         if self.state is not None:
             say(given.stage, "went on from a checkpoint", bytes=path.stat().st_size)
@@ -131,7 +141,7 @@ def _recorder(given: argparse.Namespace, settings: Settings, lifeline: Lifeline)
     former = _Former(given, settings, str(given.record).encode())
     state = former.state or {"recorder": None, "in": {"source": None, "classifier": None}}
     try:
-        recorder = Recorder(given.record, state["recorder"])
+        recorder = Recorder(given.record, state["recorder"], beside=former.refused)
     except OSError as error:
         raise UserError(f"--record {given.record}: {error.strerror or error}") from error
     durable = former.keeper is not None
@@ -203,6 +213,7 @@ def _between(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) 
             control=control,
             streams=state["streams"],
             detail=detail,
+            before="source" if given.stage == "detector" else "detector",
         ).run()
     return 0
 

@@ -26,7 +26,8 @@ Laws:
 from monitor.link.alerts import AlertListener, AlertSocket, alert_endpoint, ask_links
 from monitor.link.control import Answer, ControlSocket, Operator, Order, control_endpoint, order
 from monitor.link.publisher import Publisher
-from monitor.link.sockets import Context, free_port, links_in, new_context, requests_of, wait
+from monitor.link.reports import ReportListener
+from monitor.link.sockets import Context, free_port, links_in, new_context, on_loopback, requests_of, wait
 from monitor.link.subscriber import Subscriber
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Operator",
     "Order",
     "Publisher",
+    "ReportListener",
     "Subscriber",
     "alert_endpoint",
     "ask_links",
@@ -45,6 +47,7 @@ __all__ = [
     "free_port",
     "links_in",
     "new_context",
+    "on_loopback",
     "order",
     "requests_of",
     "wait",

@@ -19,6 +19,9 @@ from monitor.link.sockets import Context, Socket, bind, requests_of, take
 from monitor.wire import decode, encode
 
 TOPIC = b"ecg"
+"""Of events; also the beginning of REPORTS, so that whoever wants events hears both."""
+REPORTS = b"ecg/report"
+"""Of what stages say of themselves."""
 _REPLY_PAGES = 64
 _REPLY_BYTES = 262_144
 """Pages and bytes in one message of an answer: few enough not to fill a socket's queue, and no great burst."""
@@ -135,6 +138,20 @@ class Publisher:
         return self._history_bytes > self._settings.history_bytes and len(self._history) > 1
 
     @property
+    def silent(self) -> set[str]:
+        """Names of the needed and the durable subscribers that are held for dead."""
+        now = time.monotonic()
+        heard = {name: keeping.heard for name, keeping in self._keeping.items()}
+        heard |= {peer.name: peer.heard for peer in self._peers.values() if peer.needed and peer.name}
+        return {name for name, at in heard.items() if now - at >= self._settings.dead_s}
+
+    @property
+    def given_up(self) -> set[str]:
+        """Names of the durable subscribers for which nothing is kept any more."""
+        now = time.monotonic()
+        return {name for name, keeping in self._keeping.items() if now - keeping.heard >= self._settings.hold_s}
+
+    @property
     def settled(self) -> bool:
         """The checkpoints of all durable subscribers that were heard of within ``link.hold_s`` hold everything."""
         self._settle()
@@ -176,7 +193,7 @@ class Publisher:
     def report(self, status: Status) -> None:
         """Publishes a heartbeat: the stage's report, with the number of the last message, so that a loss at the end
         of a burst is noticed too."""
-        self._pub.send_multipart([TOPIC, self._header([status])])
+        self._pub.send_multipart([REPORTS, self._header([status])])
 
     def finish(self, status: Status) -> None:
         """Nothing follows on this link: subscribers that have everything are done."""

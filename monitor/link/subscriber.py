@@ -17,6 +17,8 @@ from monitor.wire import Frame, FrameError, Wired, decode
 
 _LINGER_MS = 200
 """ms that the last request may take to leave, should the publisher be gone."""
+_LOSSES = 1000
+"""Losses kept for whoever asks for them; all are counted."""
 
 
 @dataclass
@@ -29,6 +31,15 @@ class _Track:
     """Where the last event delivered ends, in samples."""
     held: dict[int, Event] = field(default_factory=dict)
     """Came too early: something before them is missing."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Events that were given up: these sequence numbers of a stream, the last included."""
+
+    stream: str
+    first: int
+    last: int
 
 
 class Subscriber:
@@ -78,6 +89,7 @@ class Subscriber:
         self._spoke = 0.0
         self.heard = time.monotonic()
         """When the publisher was last heard of, monotonic seconds."""
+        self._losses: list[Loss] = []
         self.lost = 0
         self.repaired = 0
         self.rejected = 0
@@ -175,6 +187,11 @@ class Subscriber:
                 tracks[event.stream] = [event.seq - 1, position(event)]
         return {"lineage": self._lineage, "over": self.finished and not pending, "tracks": tracks}
 
+    def losses(self) -> list[Loss]:
+        """What was given up since the last call."""
+        losses, self._losses = self._losses, []
+        return losses
+
     def close(self) -> None:
         self._sub.close()
         # What was said last may still have to leave: the publisher waits for it.
@@ -263,6 +280,7 @@ class Subscriber:
             track = self._tracks[stream]
             while track.held and (first := min(track.held)) <= sure:
                 self.lost += first - track.last - 1
+                self._losses = [*self._losses[-_LOSSES:], Loss(stream, track.last + 1, first - 1)]
                 stop = position(track.held[first])
                 if stop > track.at:
                     out.append(Gap(stream=stream, seq=first, start=track.at, stop=stop, cause="lost"))

@@ -1,22 +1,27 @@
 """The recorder's loop: signals from the source's link, beats and alerts from the classifier's, into files.
 
 It writes checkpoints as the stages between two links do, and its files are part of them: what was written after the
-last is cut off again and comes anew. A disk that is full stops the signal's recording until there is room; the span is
-missing from the file then, and the status says so. Beats and alerts wait in memory meanwhile.
+last is cut off again and comes anew.
+
+Law: a disk that is full, away or read-only, and files that cannot be opened, end nothing. The signal of that time is
+missing from the record; beats and alerts wait in memory, and in the checkpoint; the status says what cannot be written,
+of one stream without harm to the others, and it is tried again.
 """
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from monitor.config import Settings
-from monitor.events import Alert, AlertState, Closed, Event, Opened, Samples, Status
+from monitor.events import Alert, AlertState, Event, Opened, Samples, Status
 from monitor.link import Publisher, Subscriber, wait
+from monitor.log import say
 from monitor.recorder import strips
-from monitor.recorder.files import StreamFiles, file_name
-from monitor.stage import Checkpoints, Lifeline, Reporter
+from monitor.recorder.files import StreamFiles, file_name, names_in, refuse_old
+from monitor.report import Reporter, Teller
+from monitor.stage import Checkpoints, Lifeline
 
 _IDLE_S = 0.05
 """s; the loop looks at the clock this often even when nothing comes."""
@@ -30,102 +35,154 @@ class Recorder:
     Args:
         folder: for the files; made if need be.
         state: to go on from, as :meth:`state` gave it.
+        beside: files that are there already are left alone, and new ones get other names.
 
     Raises:
         UserError: the files that are there are not those of the state.
         OSError: the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, state: dict[str, Any] | None = None) -> None:
+    def __init__(self, folder: Path, state: dict[str, Any] | None = None, *, beside: bool = False) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._names: dict[str, str] = {}
-        self._taken: list[str] = []
+        """Of the files, by stream that has not ended."""
+        self._taken = names_in(folder) if beside else []
         self._files: dict[str, StreamFiles] = {}
+        """By their names; those of streams that have ended until all is written."""
         self._wanted: list[tuple[str, strips.Wanted]] = []
-        self._refused = 0.0
-        self.trouble = ""
+        self._refused: dict[str, tuple[float, str]] = {}
+        """By the files' names: when (monotonic s) and why they could not be written."""
         if state is not None:
             self._names, self._taken = dict(state["names"]), list(state["taken"])
-            for stream, own in state["files"].items():
-                self._files[stream] = StreamFiles(folder, self._names[stream], own)
-            self._wanted = [(stream, strips.Wanted(alert, sample)) for stream, alert, sample in state["wanted"]]
+            try:
+                for name, own in state["files"].items():
+                    self._files[name] = StreamFiles(folder, name, own)
+            except BaseException:
+                self.close()
+                raise
+            self._wanted = [(name, strips.Wanted(alert, sample)) for name, alert, sample in state["wanted"]]
+
+    @property
+    def trouble(self) -> str:
+        """What cannot be written at present; "" when all can."""
+        if not self._refused:
+            return ""
+        _, why = next(iter(self._refused.values()))
+        return f"cannot record {', '.join(self._refused)}: {why}"
 
     @property
     def descriptors(self) -> list[int]:
         return [one for files in self._files.values() for one in files.descriptors]
+
+    @property
+    def done(self) -> bool:
+        """Nothing waits to be written."""
+        return not self._wanted and all(files.finished or not files.closed for files in self._files.values())
+
+    @property
+    def waiting(self) -> int:
+        """Beats and alerts that could not be written yet."""
+        return sum(files.waiting for files in self._files.values())
 
     def state(self) -> dict[str, Any]:
         """Plain types."""
         return {
             "names": self._names,
             "taken": self._taken,
-            "files": {stream: files.state() for stream, files in self._files.items()},
-            "wanted": [(stream, strip.alert, strip.sample) for stream, strip in self._wanted],
+            "files": {name: files.state() for name, files in self._files.items()},
+            "wanted": [(name, strip.alert, strip.sample) for name, strip in self._wanted],
         }
+
+    def begin(self, events: Sequence[Event]) -> bool:
+        """Names the files of the streams that are new in these events; whether there are any.
+
+        The names must be in a checkpoint before the events are taken: what is found under them after a death is then
+        known to be one's own.
+
+        Raises:
+            UserError: there are files of that name, of another run.
+        """
+        new = {event.stream for event in events if event.stream not in self._names}
+        for stream in sorted(new):
+            self._name(stream)
+        return bool(new)
 
     def signal(self, event: Event) -> None:
         """An event of the source's link."""
-        if isinstance(event, Opened) and event.stream in self._files and self._files[event.stream].stop:
-            self._try(self._files[event.stream].finish)  # the source has begun anew: so does the record
-            self._files[event.stream].close()
-            del self._files[event.stream]
-        if isinstance(event, Opened) or event.stream in self._files:
-            files = self._of(event.stream)
-            if not isinstance(event, Samples) or not self._waiting:
-                self._try(functools.partial(files.signal, event))
+        former = self._files.get(self._names.get(event.stream, ""))
+        if isinstance(event, Opened) and former is not None and former.stop:
+            former.close_off()  # the source has begun anew: so does the record
+            del self._names[event.stream]
+            former = None
+        if former is None and not isinstance(event, Opened):
+            return
+        files = self._of(event.stream)
+        if not isinstance(event, Samples) or not self._resting(files.name):
+            self._try(files.name, functools.partial(files.signal, event))
 
     def judged(self, event: Event) -> None:
         """An event of the classifier's link."""
         files = self._of(event.stream)
-        self._try(functools.partial(files.judged, event))
+        self._try(files.name, functools.partial(files.judged, event))
         if isinstance(event, Alert) and event.state is AlertState.RAISED:
-            self._wanted.append((event.stream, strips.wanted(event)))
-        if isinstance(event, Closed):
-            self._try(files.finish)
+            self._wanted.append((files.name, strips.wanted(event)))
 
     def turn(self) -> None:
-        """What is due besides the events: strips, and what could not be written before."""
-        if self._waiting:
-            return
-        for files in self._files.values():
-            self._try(files.flush)
-        for stream, strip in list(self._wanted):
-            files = self._files[stream]
-            if not strips.due(strip, files):
+        """What is due besides the events: strips, the ends of records, and what could not be written before."""
+        for name, files in self._files.items():
+            if not self._resting(name):
+                self._try(name, files.flush)
+        for name, strip in list(self._wanted):
+            files = self._files[name]
+            if self._resting(name) or not strips.due(strip, files):
                 continue
-            if self._try(functools.partial(strips.write, self._folder / "strips", strip, files)):
-                self._wanted.remove((stream, strip))
+            if self._try(name, functools.partial(strips.write, self._folder / "strips", strip, files)):
+                self._wanted.remove((name, strip))
+        kept = {name for name, _ in self._wanted}
+        for name, files in list(self._files.items()):
+            if files.closed and not files.finished and not self._resting(name):
+                self._try(name, files.finish)
+            if files.finished and name not in kept:
+                files.close()
+                del self._files[name]
+                self._refused.pop(name, None)
+                self._names = {stream: own for stream, own in self._names.items() if own != name}
 
     def finish(self) -> None:
         """Headers and annotations of what there is; an end that was not the streams' own."""
-        for files in self._files.values():
-            self._try(files.finish)
+        for name, files in self._files.items():
+            self._try(name, files.finish)
 
     def close(self) -> None:
         for files in self._files.values():
             files.close()
 
-    @property
-    def _waiting(self) -> bool:
-        return bool(self.trouble) and time.monotonic() - self._refused < _RETRY_S
+    def _resting(self, name: str) -> bool:
+        """These files refused a moment ago."""
+        return name in self._refused and time.monotonic() - self._refused[name][0] < _RETRY_S
 
     def _of(self, stream: str) -> StreamFiles:
-        if stream not in self._files:
-            name = self._names[stream] = file_name(stream, self._taken)
-            self._taken.append(name)
-            self._files[stream] = StreamFiles(self._folder, name)
-        return self._files[stream]
+        name = self._names.get(stream) or self._name(stream)
+        if name not in self._files:
+            self._files[name] = StreamFiles(self._folder, name)
+        return self._files[name]
 
-    def _try(self, write: Callable[[], None]) -> bool:
+    def _name(self, stream: str) -> str:
+        name = file_name(stream, self._taken)
+        refuse_old(self._folder, name)
+        self._names[stream] = name
+        self._taken.append(name)
+        return name
+
+    def _try(self, name: str, write: Callable[[], None]) -> bool:
         try:
             write()
         except OSError as error:
-            self.trouble = f"cannot record: {error.strerror or error}"
-            self._refused = time.monotonic()
+            self._refused[name] = (time.monotonic(), error.strerror or str(error))
             return False
-        if not self._waiting:
-            self.trouble = ""
+        if not self._resting(name):
+            self._refused.pop(name, None)
         return True
 
 
@@ -140,36 +197,57 @@ def run_recorder(
 ) -> None:
     """Until both links have ended, or until told to stop."""
     report = Reporter("recorder", "")
+    links = (signals, judgements)
+    teller = Teller("recorder", {"source": signals, "classifier": judgements}, reports)
     sockets = [*signals.sockets, *judgements.sockets, reports.socket]
     next_report = 0.0
     over = False
 
-    def state() -> dict[str, Any]:
-        return {"recorder": recorder.state(), "in": {"source": signals.state(), "classifier": judgements.state()}}
+    def state(coming: Sequence[Event] = (), link: Subscriber | None = None) -> dict[str, Any]:
+        one, other = (each.state(coming if each is link else ()) for each in links)
+        return {"recorder": recorder.state(), "in": {"source": one, "classifier": other}}
+
+    def status() -> Status:
+        return report.status(
+            lost=sum(link.lost for link in links),
+            repaired=sum(link.repaired for link in links),
+            rejected=sum(link.rejected for link in links),
+            trouble="; ".join(filter(None, (recorder.trouble, checkpoints.trouble))),
+        )
 
     while True:
         if lifeline.stopped(wait([*sockets, *lifeline.descriptors], _IDLE_S)):
             recorder.finish()
+            if recorder.trouble:
+                say("recorder", "stopped with work left", why=recorder.trouble, waiting=recorder.waiting)
             return
         reports.serve()
         now = time.monotonic()
         for link, take in ((signals, recorder.signal), (judgements, recorder.judged)):
             events = [event for event in link.receive() if not isinstance(event, Status)]
-            report.took(events)
+            if link is signals:
+                report.took(events)
+            else:
+                report.events_in += len(events)
+            if recorder.begin(events):
+                checkpoints.now(functools.partial(state, events, link))
             for event in events:
                 take(event)
             link.acknowledge()
         recorder.turn()
         report.worked(time.monotonic() - now)
+        ended = judgements.finished and signals.finished
         for taken in checkpoints.done():
             signals.settled(taken["source"])
             judgements.settled(taken["classifier"])
             over = taken["classifier"]["over"] and taken["source"]["over"]
-        if over:
+        if (over or (ended and checkpoints.none)) and recorder.done:
+            teller.finished(status())
             return
         if now >= next_report:
-            trouble = "; ".join(filter(None, (recorder.trouble, checkpoints.trouble)))
-            reports.report(report.status(lost=signals.lost + judgements.lost, trouble=trouble))
+            latest = status()
+            reports.report(latest)
+            teller.tell(rejected=latest.rejected, trouble=latest.trouble)
             lifeline.alive()
             next_report = now + settings.link.heartbeat_s
-        checkpoints.take(state, at_once=judgements.finished and signals.finished, files=recorder.descriptors)
+        checkpoints.take(state, at_once=ended and not over, files=recorder.descriptors)

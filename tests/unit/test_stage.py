@@ -31,6 +31,7 @@ class World:
     rejected = lost = repaired = 0
     answering = congested = False
     drained = settled = alive = True
+    silent = given_up = frozenset()
     sockets = ()
     descriptors = ()
     socket = 0
@@ -58,6 +59,9 @@ class World:
 
     def acknowledge(self):
         pass
+
+    def losses(self):
+        return []
 
     # the publisher
     def hold(self, events):

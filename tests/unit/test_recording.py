@@ -1,0 +1,312 @@
+"""The recorder on disks that are full, read-only or away: monitoring goes on, and what was written stays."""
+
+import errno
+import json
+import os
+
+import msgspec
+import numpy as np
+import psutil
+import pytest
+import wfdb
+from streams import ALERT, demo, opened, played
+
+from monitor.errors import UserError
+from monitor.events import BeatClass, Closed, Gap, Level, Opened, Samples, Verdict
+from monitor.recorder import stage as recording
+from monitor.recorder.files import GAIN, MISSING, Growing, StreamFiles, file_name
+from monitor.recorder.stage import Recorder
+
+
+class Disk:
+    """What the system's calls say: room for so many bytes, files that can be opened or not."""
+
+    def __init__(self, monkeypatch):
+        self.room = None
+        self.refuses = None
+        self._write, self._open = os.pwrite, os.open
+        monkeypatch.setattr(os, "pwrite", self.write)
+        monkeypatch.setattr(os, "open", self.open)
+
+    def write(self, descriptor, data, at):
+        if self.room is None:
+            return self._write(descriptor, data, at)
+        if not self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = self._write(descriptor, data[: self.room], at)
+        self.room -= written
+        return written
+
+    def open(self, path, flags, *more, **named):
+        if self.refuses is not None and str(path).endswith(("dat", "jsonl")):
+            raise OSError(self.refuses, os.strerror(self.refuses))
+        return self._open(path, flags, *more, **named)
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    monkeypatch.setattr(recording, "_RETRY_S", 0.0)
+    return Disk(monkeypatch)
+
+
+def verdict(sample, seq, stream="p"):
+    p = (0.9, 0.1, 0.0, 0.0, 0.0)
+    return Verdict(stream=stream, seq=seq, sample=sample, label=BeatClass.N, probabilities=p, rr=None, level=Level.GOOD,
+                   amplitude=1.0, p_likeness=0.9, p_amplitude=0.1)  # fmt: skip
+
+
+def alert(sample, seq, stream="p"):
+    return msgspec.structs.replace(ALERT, stream=stream, seq=seq, sample=sample)
+
+
+def chunks(signal, stream="p", size=360):
+    return played(signal, range(size, len(signal), size), stream)
+
+
+def steps(signal):
+    return np.rint(signal * GAIN).astype("<i2")
+
+
+def recorded(folder, name="p"):
+    return np.frombuffer((folder / f"{name}.dat").read_bytes(), "<i2")
+
+
+def lines(folder, name="p", kind="verdicts"):
+    return [json.loads(line)["sample"] for line in (folder / f"{name}.{kind}.jsonl").read_text().splitlines()]
+
+
+def test_a_full_disk_that_has_room_again(disk, tmp_path):
+    """The signal of that time is missing; every beat and every alert is there, and the strip of the alert."""
+    signal = demo(20.0)
+    recorder = Recorder(tmp_path)
+    events = chunks(signal)
+    for k, event in enumerate(events):
+        if k == 6:
+            disk.room = 100  # not even a chunk
+        if k == 12:
+            assert recorder.trouble == f"cannot record p: {os.strerror(errno.ENOSPC)}"
+            assert (tmp_path / "p.dat").stat().st_size == 5 * 720, "a part of a chunk is left"
+            disk.room = None
+        recorder.signal(event)
+        recorder.judged(verdict(360 * k + 1, k + 1))
+        if k == 8:
+            recorder.judged(alert(2000, 99))
+        recorder.turn()
+    assert recorder.trouble == ""
+    recorder.judged(Closed(stream="p", seq=200, sample=7200, reason="end"))
+    recorder.turn()
+    assert recorder.done
+    found = recorded(tmp_path)
+    expected = steps(signal)
+    expected[5 * 360 : 11 * 360] = MISSING
+    np.testing.assert_array_equal(found, expected)
+    assert lines(tmp_path) == [360 * k + 1 for k in range(len(events))]
+    assert lines(tmp_path, kind="alarms") == [2000]
+    record = wfdb.rdrecord(str(tmp_path / "p"))
+    assert record.sig_len == 7200
+    assert np.isnan(record.p_signal[2000, 0])
+    assert wfdb.rdann(str(tmp_path / "p"), "ecgm").sample.tolist() == [360 * k + 1 for k in range(len(events))]
+    assert wfdb.rdrecord(str(tmp_path / "strips" / "p-vt-2000")).sig_len == 2000 + 4 * 360
+    assert recorder.descriptors == []
+
+
+@pytest.mark.parametrize("why", [errno.ENOSPC, errno.EMFILE, errno.EACCES, errno.EROFS])
+def test_files_that_cannot_be_opened_in_the_middle_of_a_run(disk, tmp_path, why):
+    recorder = Recorder(tmp_path)
+    signal = demo(10.0)
+    for event in chunks(signal, "before")[:-1]:
+        recorder.signal(event)
+    disk.refuses = why
+    events = chunks(signal)
+    for k, event in enumerate(events[:6]):
+        recorder.signal(event)
+        recorder.judged(verdict(k + 1, k + 1))
+        recorder.turn()
+    assert recorder.trouble == f"cannot record p: {os.strerror(why)}"
+    recorder.signal(Samples(stream="before", seq=50, start=3600, signal=signal[None, :360]))
+    assert len(recorded(tmp_path, "before")) == 3960, "one stream's trouble is another's"
+    disk.refuses = None
+    for k, event in enumerate(events[6:], 6):
+        recorder.signal(event)
+        recorder.judged(verdict(k + 1, k + 1))
+        recorder.turn()
+    assert recorder.trouble == ""
+    expected = steps(signal)
+    expected[: 5 * 360] = MISSING
+    np.testing.assert_array_equal(recorded(tmp_path), expected)
+    assert lines(tmp_path) == list(range(1, len(events) + 1))
+    assert (tmp_path / "p.hea").read_text().startswith("p 1 360 0")
+    recorder.close()
+
+
+def test_beats_that_wait_for_room_are_in_the_checkpoint(disk, tmp_path):
+    first = Recorder(tmp_path)
+    first.signal(opened())
+    first.judged(verdict(1, 1))
+    disk.room = 0
+    first.judged(verdict(2, 2))
+    first.judged(alert(3, 3))
+    assert first.waiting == 2
+    state = msgspec.msgpack.decode(msgspec.msgpack.encode(first.state()))
+    first.close()
+    disk.room = None
+    second = Recorder(tmp_path, state)
+    second.turn()
+    assert (lines(tmp_path), lines(tmp_path, kind="alarms")) == ([1, 2], [3])
+    second.close()
+
+
+def test_an_end_that_could_not_be_written_is_written_later(disk, tmp_path, monkeypatch):
+    recorder = Recorder(tmp_path)
+    for event in chunks(demo(2.0)):
+        recorder.signal(event)
+    recorder.judged(verdict(100, 1))
+    write = recording.StreamFiles.finish
+
+    def refuse(self):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(recording.StreamFiles, "finish", refuse)
+    recorder.judged(Closed(stream="p", seq=2, sample=720, reason="end"))
+    recorder.turn()
+    assert not recorder.done
+    assert recorder.trouble == "cannot record p: full"
+    monkeypatch.setattr(recording.StreamFiles, "finish", write)
+    recorder.turn()
+    assert recorder.done
+    assert wfdb.rdann(str(tmp_path / "p"), "ecgm").sample.tolist() == [100]
+
+
+def test_a_strip_that_cannot_be_written_is_written_later(disk, tmp_path):
+    recorder = Recorder(tmp_path)
+    (tmp_path / "strips").write_text("in the way")
+    recorder.signal(opened())
+    recorder.judged(alert(100, 1))
+    recorder.signal(Samples(stream="p", seq=2, start=0, signal=demo(10.0)[None]))
+    recorder.turn()
+    assert recorder.trouble.startswith("cannot record p: ")
+    (tmp_path / "strips").unlink()
+    recorder.turn()
+    assert recorder.trouble == ""
+    assert json.loads((tmp_path / "strips" / "p-vt-100.json").read_text())["id"] == ALERT.id
+    recorder.close()
+
+
+def test_the_signals_end_may_come_after_the_beats_end(tmp_path):
+    """The two links are not in step: a record is finished when both have ended."""
+    recorder = Recorder(tmp_path)
+    *body, end = chunks(demo(3.0))
+    recorder.signal(body[0])
+    recorder.judged(Closed(stream="p", seq=1, sample=1080, reason="end"))
+    recorder.turn()
+    for event in [*body[1:], end]:
+        recorder.signal(event)
+    recorder.turn()
+    assert wfdb.rdrecord(str(tmp_path / "p")).sig_len == 1080
+
+
+def test_a_source_that_begins_anew_gets_a_record_of_its_own(disk, tmp_path):
+    recorder = Recorder(tmp_path)
+    for event in chunks(demo(2.0))[:-1]:
+        recorder.signal(event)
+    disk.room = 0
+    recorder.judged(verdict(5, 1))
+    for event in chunks(demo(1.0)):
+        recorder.signal(event)
+    disk.room = None
+    recorder.turn()
+    recorder.finish()
+    assert len(recorded(tmp_path)) == 720
+    assert lines(tmp_path) == [5], "what waited for the former record is lost"
+    assert wfdb.rdann(str(tmp_path / "p"), "ecgm").sample.tolist() == [5]
+    assert (tmp_path / "p-2.hea").exists()
+    recorder.close()
+
+
+def test_cut_back_to_what_was_noted(tmp_path):
+    """What was written after the checkpoint comes again, and once."""
+    signal = demo(6.0)
+    events = chunks(signal)
+    first = Recorder(tmp_path)
+    for event in events[:3]:
+        first.signal(event)
+    first.judged(verdict(10, 1))
+    state = first.state()
+    state = msgspec.msgpack.decode(msgspec.msgpack.encode(state))
+    for event in events[3:5]:
+        first.signal(event)
+    first.judged(verdict(20, 2))
+    first.close()
+    second = Recorder(tmp_path, state)
+    assert len(recorded(tmp_path)) == 720
+    assert lines(tmp_path) == [10]
+    for event in events[3:]:
+        second.signal(event)
+    second.judged(verdict(20, 2))
+    second.judged(Closed(stream="p", seq=3, sample=2160, reason="end"))
+    second.turn()
+    np.testing.assert_array_equal(recorded(tmp_path), steps(signal))
+    assert lines(tmp_path) == [10, 20]
+
+
+def test_a_file_that_was_altered_is_refused_with_one_line(tmp_path):
+    files = StreamFiles(tmp_path, "p")
+    files.signal(opened())
+    files.judged(verdict(10, 1))
+    state = files.state()
+    files.close()
+    path = tmp_path / "p.verdicts.jsonl"
+    length = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:-1])
+    before = psutil.Process().num_fds()
+    with pytest.raises(UserError, match=rf"p.verdicts.jsonl: has {length - 1} bytes where {length} were recorded") as e:
+        StreamFiles(tmp_path, "p", state)
+    assert "\n" not in str(e.value)
+    assert path.stat().st_size == length - 1
+    assert psutil.Process().num_fds() == before, "a descriptor leaks"
+
+
+def test_files_that_are_there_are_not_written_over(tmp_path):
+    (tmp_path / "p.dat").write_bytes(b"precious")
+    with pytest.raises(UserError, match=r"p.dat is there already"):
+        Recorder(tmp_path).signal(opened())
+    beside = Recorder(tmp_path, beside=True)
+    beside.signal(opened())
+    beside.signal(Samples(stream="p", seq=2, start=0, signal=demo(1.0)[None]))
+    beside.close()
+    assert (tmp_path / "p.dat").read_bytes() == b"precious"
+    assert len(recorded(tmp_path, "p-2")) == 360
+
+
+def test_an_append_that_fails_leaves_the_length_as_it_was(disk, tmp_path):
+    file = Growing(tmp_path / "x.dat", 0)
+    file.append(b"abc")
+    disk.room = 2
+    with pytest.raises(OSError, match="No space"):
+        file.append(b"defg")
+    assert (file.length, (tmp_path / "x.dat").read_bytes()) == (3, b"abc")
+    disk.room = None
+    file.append(b"hi")
+    file.close()
+    assert (tmp_path / "x.dat").read_bytes() == b"abchi"
+
+
+def test_gaps_and_extremes(tmp_path):
+    """A gap is missing samples; what is beyond the format's range is at its end, and never 'missing'."""
+    files = StreamFiles(tmp_path, "p")
+    files.signal(Opened(stream="p", seq=1, source="", fs=360.0, leads=("II", ""), start_time=0.0, length=None))
+    both = np.array([[0.0, 100.0, -100.0], [1.0, np.nan, 0.001]], np.float32)
+    files.signal(Samples(stream="p", seq=2, start=2, signal=both))
+    files.signal(Gap(stream="p", seq=3, start=5, stop=6, cause="missing"))
+    files.close()
+    missing = [MISSING, MISSING]
+    found = recorded(tmp_path).reshape(-1, 2).tolist()
+    assert found == [missing, missing, [0, 1000], [32767, MISSING], [-32767, 1], missing]
+
+
+@pytest.mark.parametrize(
+    ("stream", "taken", "name"),
+    [("mitdb/208", [], "mitdb_208"), ("../../etc", [], "______etc"), ("", [], "_"), ("p", ["p", "p-2"], "p-3")],
+)
+def test_names_of_files(stream, taken, name):
+    assert file_name(stream, taken) == name
