@@ -41,6 +41,8 @@ class Daemon:
 
     folder: Path
     words: list[str]
+    more: str = ""
+    """Settings besides its own, TOML."""
     port: int = field(default_factory=lambda: free_port(3))
     process: subprocess.Popen[bytes] | None = None
 
@@ -57,7 +59,7 @@ class Daemon:
         """Starts it, or goes on where it was."""
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = self.folder / "settings.toml"
-        settings.write_text(_PATIENT)
+        settings.write_text(_PATIENT + self.more)
         command = [sys.executable, "-m", "monitor", "run", "--headless", "--config", str(settings)]
         command += ["--alert-port", str(self.port), "--record", str(self.records), *self.words]
         with (self.folder / "out.txt").open("ab") as out, (self.folder / "err.txt").open("ab") as err:

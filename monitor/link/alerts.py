@@ -173,6 +173,7 @@ class AlertListener:
         """Until the active alerts have come: what was published by then is of interest only where it is active."""
         self._held: list[Alert] | None = []
         """What came while an answer is awaited."""
+        self.rejected = 0
         self._sub.setsockopt(zmq.SUBSCRIBE, _TOPIC)
         self._sub.setsockopt(zmq.SUBSCRIBE, self._hello)
         self._sub.connect(endpoint)
@@ -186,17 +187,25 @@ class AlertListener:
         """Alert events that are here; never waits."""
         out: list[Alert] = []
         while (parts := take(self._dealer)) is not None:
-            answer = [] if parts == [b"null"] else sorted(map(decode_alert, parts), key=lambda alert: alert.seq)
+            try:
+                answer = [] if parts == [b"null"] else sorted(map(decode_alert, parts), key=lambda alert: alert.seq)
+            except (msgspec.MsgspecError, ValueError):
+                self.rejected += 1
+                continue
             self._pass(answer, out)
             for stream, seq in (self._baseline or {}).items():
                 self._last[stream] = max(seq, self._last.get(stream, 0))
             held, self._held, self._baseline = self._held or [], None, None
             self._pass(held, out)
         while (parts := take(self._sub)) is not None:
-            if parts[0] == self._hello:
-                self._greeted(msgspec.json.decode(parts[-1], type=Greeting))
+            try:
+                if parts[0] == self._hello:
+                    self._greeted(msgspec.json.decode(parts[-1], type=Greeting))
+                    continue
+                alert = decode_alert(parts[-1])
+            except (msgspec.MsgspecError, ValueError):
+                self.rejected += 1
                 continue
-            alert = decode_alert(parts[-1])
             if self._held is None and alert.previous > self._last.get(alert.stream, 0):
                 self._ask(AlertRequest("since", dict(self._last)))  # something was dropped on the way
             if self._held is not None:
@@ -248,5 +257,5 @@ def ask_links(context: Context, endpoint: str, timeout_s: float) -> dict[str, st
             raise UserError(f"no ecg-monitor answers at {endpoint}: is one running? Its alert socket is the endpoint")
         try:
             return msgspec.json.decode(dealer.recv_multipart()[-1], type=dict[str, str])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, ValueError) as error:
             raise UserError(f"{endpoint}: what answers there is no ecg-monitor") from error

@@ -136,6 +136,7 @@ class Operator:
     def __init__(self, context: Context, endpoint: str) -> None:
         self._dealer = connecting(context, zmq.DEALER, _QUEUE, endpoint)
         self._dealer.connect(endpoint)
+        self.rejected = 0
 
     def ask(self, wanted: Order) -> None:
         self._dealer.send(msgspec.json.encode(wanted), zmq.NOBLOCK)
@@ -144,7 +145,10 @@ class Operator:
         """The answers that are here; never waits."""
         out = []
         while (parts := take(self._dealer)) is not None:
-            out.append(msgspec.json.decode(parts[-1], type=Answer))
+            try:
+                out.append(msgspec.json.decode(parts[-1], type=Answer))
+            except (msgspec.MsgspecError, ValueError):
+                self.rejected += 1
         return out
 
     def close(self) -> None:
@@ -171,5 +175,5 @@ def order(context: Context, endpoint: str, wanted: Order, timeout_s: float) -> A
             raise UserError(f"no ecg-monitor answers at {endpoint}: is one running, and may this user control it?")
         try:
             return msgspec.json.decode(dealer.recv_multipart()[-1], type=Answer)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, ValueError) as error:
             raise UserError(f"{endpoint}: what answers there is no ecg-monitor") from error

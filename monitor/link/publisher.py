@@ -147,7 +147,7 @@ class Publisher:
 
     @property
     def given_up(self) -> set[str]:
-        """Names of the durable subscribers for which nothing is kept any more."""
+        """Names of the durable subscribers whose silence keeps a full history no more."""
         now = time.monotonic()
         return {name for name, keeping in self._keeping.items() if now - keeping.heard >= self._settings.hold_s}
 

@@ -162,7 +162,7 @@ SIGNAL = played(np.zeros(72, dtype=np.float32), [36])
 
 def test_what_comes_again_leaves_at_once(monkeypatch, settings):
     world, _ = run(monkeypatch, settings, [SIGNAL])
-    assert world.log == ["held", "left", "finished"]
+    assert world.log == ["kept", "held", "left", "finished"]  # first of all, its lineage
 
 
 @pytest.mark.parametrize(
@@ -172,16 +172,16 @@ def test_what_comes_again_leaves_at_once(monkeypatch, settings):
 def test_what_would_not_come_again_is_kept_before_it_leaves(monkeypatch, settings, event):
     """Else, after a death in between, what follows would have numbers that others have taken already."""
     world, keeper = run(monkeypatch, settings, [[opened()], [event]])
-    assert world.log == ["held", "left", "held", "kept", "left", "finished"]
-    assert keeper.states[0]["core"] == {"seen": 2}
-    assert keeper.states[0]["out"] == {"held": 2}  # its effects are there, though nobody has them yet
+    assert world.log == ["kept", "held", "left", "held", "kept", "left", "finished"]
+    assert keeper.states[1]["core"] == {"seen": 2}
+    assert keeper.states[1]["out"] == {"held": 2}  # its effects are there, though nobody has them yet
 
 
 def test_an_order_is_kept_before_it_is_answered(monkeypatch, settings):
     order = Acknowledge(stream="p", seq=1, sample=0, alert=None)
     world, keeper = run(monkeypatch, settings, [[opened()], None], [order])
-    assert world.log[:4] == ["held", "kept", "left", "answered"]
-    assert keeper.states[0]["core"]["seen"] == 1
+    assert world.log[:5] == ["kept", "held", "kept", "left", "answered"]
+    assert keeper.states[1]["core"]["seen"] == 1
 
 
 def test_it_ends_when_its_last_checkpoint_is_told(monkeypatch, settings):
