@@ -6,6 +6,7 @@ config.toml.
 
 from collections.abc import Callable
 from itertools import pairwise
+from statistics import median
 
 from monitor import irregularity
 from monitor.config import AlarmSettings
@@ -94,20 +95,25 @@ def _rate_over(patient: Patient, n: int) -> tuple[float, list[Seen]] | None:
     return (bpm(found), recent) if len(recent) == n and found is not None else None
 
 
-def _in_good_signal(beats: list[Seen], settings: AlarmSettings) -> bool:
-    return sum(beat.good for beat in beats) >= settings.extreme_good * len(beats)
+def _most(recent: list[Seen], beyond: Callable[[float], bool], settings: AlarmSettings) -> bool:
+    """Whether most of the intervals between these beats are themselves beyond the limit, and not their mean alone: a
+    single pause slows the mean, and a few beats that noise has put between others, or has hidden, move it either way.
+    In doubtful signal more of them must be."""
+    good = sum(beat.good for beat in recent) / len(recent)
+    if good < settings.extreme_least_good:
+        return False
+    share = settings.extreme_most if good >= settings.extreme_good else settings.extreme_most_noisy
+    found = intervals_of(recent[1:])
+    return sum(beyond(60 * FS / rr) for rr in found) > share * len(found)
 
 
 def extreme_brady(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """Mean rate of the last beats under the limit, and that of most intervals: a single pause is none."""
-    n = settings.extreme_brady_beats
-    measured = _rate_over(patient, n)
+    """Mean rate of the last beats under the limit, and that of most intervals."""
     limit = settings.extreme_brady_bpm + (settings.rate_margin_bpm if patient.holds("extreme_brady") else 0.0)
-    if measured is None or measured[0] >= limit or not _in_good_signal(measured[1], settings):
+    measured = _rate_over(patient, settings.extreme_brady_beats)
+    if measured is None or measured[0] >= limit or not _most(measured[1], lambda rate: rate < limit, settings):
         return None
     rate, recent = measured
-    if 2 * sum(60 * FS / rr < limit for rr in intervals_of(recent[1:])) <= n - 1:
-        return None
     return Finding(
         onset=recent[0].sample, message=f"extreme bradycardia: {rate:.0f}/min", value=round(rate, 1),
         limit=settings.extreme_brady_bpm, unit="1/min", beats=peaks_of(recent),
@@ -115,15 +121,19 @@ def extreme_brady(patient: Patient, settings: AlarmSettings) -> Finding | None:
 
 
 def extreme_tachy(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """Mean rate of the last beats over the limit; of fewer, where it is far over."""
+    """Mean rate of the last beats over the limit, and that of most intervals; of fewer beats, where the mean is further
+    over it."""
     margin = settings.rate_margin_bpm if patient.holds("extreme_tachy") else 0.0
+    least = settings.extreme_tachy_bpm - margin
     for n, limit in (
         (settings.extreme_tachy_beats, settings.extreme_tachy_bpm),
         (settings.extreme_tachy_few_beats, settings.extreme_tachy_few_bpm),
     ):
         measured = _rate_over(patient, n)
-        if measured is not None and measured[0] > limit - margin and _in_good_signal(measured[1], settings):
-            rate, recent = measured
+        if measured is None or measured[0] <= limit - margin:
+            continue
+        rate, recent = measured
+        if _most(recent, lambda one: one > least, settings):
             return Finding(
                 onset=recent[0].sample, message=f"extreme tachycardia: {rate:.0f}/min", value=round(rate, 1),
                 limit=settings.extreme_tachy_bpm, unit="1/min", beats=peaks_of(recent),
@@ -194,17 +204,29 @@ def vf(patient: Patient, settings: AlarmSettings) -> Finding | None:
     )  # fmt: skip
 
 
+def _stands_out(patient: Patient, run: list[Seen], rate: float, settings: AlarmSettings) -> bool:
+    """Whether the run is no mere part of a rhythm in which ventricular beats are about as common as others: where they
+    are (aberrant conduction, fusion, or a patient whose own beats look ventricular), it must be faster than those."""
+    before = patient.beats[: len(patient.beats) - len(run)][-settings.vt_among :]
+    others = [beat for beat in before if not is_v(beat) and beat.label is not BeatClass.F]
+    known = intervals_of(others)
+    if not known or len(others) >= settings.vt_rare * len(before) or patient.holds("vt"):
+        return True
+    return rate >= settings.vt_faster * 60 * FS / median(known)
+
+
 def vt(patient: Patient, settings: AlarmSettings) -> Finding | None:
     """So many ventricular beats in a row, at the rate; or the waves of a tachycardia, whatever its beats were taken
     for. A beat that is not quite a ventricular one to the classifier does not break the row if the others make up
-    for it."""
-    run = _tail(patient, lambda beat: beat.ventricular >= settings.vt_least)
+    for it; nor does a fusion beat, but fusion beats alone are none."""
+    run = _tail(patient, lambda beat: beat.v + beat.f >= settings.vt_least)
     n = settings.vt_beats
     # The intervals between the run's last n beats: the one that leads into the run is not the run's own.
     last = run[-n:]
     found = between(last) if len(run) >= n else None
-    sure = sum(beat.ventricular for beat in last) >= settings.vt_mean * n
-    if found is not None and sure and (rate := bpm(found)) >= settings.vt_bpm:
+    sure = sum(beat.v for beat in last) >= settings.vt_mean * n
+    rate = bpm(found) if found is not None else 0.0
+    if sure and rate >= settings.vt_bpm and _stands_out(patient, run, rate, settings):
         return Finding(
             onset=run[0].sample, message=f"ventricular tachycardia: {rate:.0f}/min", value=round(rate, 1),
             limit=settings.vt_bpm, unit="1/min", beats=peaks_of(run),

@@ -21,8 +21,9 @@ class Seen(Struct, frozen=True, array_like=True):
     sample: int
     label: BeatClass
     rr: int | None
-    ventricular: float
-    """Probability of V or F."""
+    v: float
+    f: float
+    """Probabilities of a ventricular and of a fusion beat."""
     amplitude: float
     """mV, signed."""
     p_likeness: float

@@ -176,6 +176,28 @@ def test_a_beat_in_doubt_does_not_break_a_tachycardia(patient):
     assert patient.raised()[-1] == "vt"
 
 
+def test_a_run_among_as_many_ventricular_beats_must_be_faster_than_the_rest(settings):
+    def after(rr):
+        patient = Patient(settings)
+        patient.beats("VVN" * 10, rr=0.52).beats("V" * 5, rr=rr)
+        return patient.raised()
+
+    assert "vt" not in after(0.5)
+    assert "vt" in after(0.38)
+
+
+def test_where_every_beat_is_ventricular_there_is_nothing_to_be_faster_than(patient):
+    patient.beats("V" * 5, rr=0.5)
+    assert patient.raised()[-1] == "vt"
+
+
+def test_fusion_beats_alone_are_no_tachycardia(patient):
+    patient.beats("NNNN").beats("F" * 8, rr=0.5)
+    assert "vt" not in patient.raised()
+    patient.beats("VFVFV", rr=0.5)
+    assert patient.raised()[-1] == "vt"
+
+
 def test_bigeminy(patient):
     patient.beats("NNN" + "NV" * 2)
     assert patient.raised() == []
@@ -217,8 +239,8 @@ def test_extreme_brady_and_its_hysteresis(patient):
     assert patient.raised() == []
     patient.beats("N" * 2, rr=1.7)
     assert patient.raised() == ["extreme_brady"]  # five beats: four intervals
-    patient.beats("N" * 3, rr=0.8)
-    assert patient.told("extreme_brady")[-1][1] != "ended"  # the mean has just come back
+    patient.beats("N" * 9, rr=0.8)
+    assert patient.told("extreme_brady")[-1][1] != "ended"  # the mean has been back for less than nine beats
     patient.beats("N" * 3, rr=0.8)
     assert patient.told("extreme_brady")[-1] == ("extreme_brady", "ended")
 
@@ -227,12 +249,31 @@ def test_a_rate_at_its_limit_does_not_chatter(patient):
     """Between the limit and the margin nothing changes."""
     patient.beats("N" * 9, rr=60 / 122).beats("N" * 30, rr=60 / 118.5)
     assert patient.told() == [("tachy", "raised")]
-    patient.beats("N" * 12, rr=60 / 110)
+    patient.beats("N" * 15, rr=60 / 110)
     assert patient.told()[-1] == ("tachy", "ended")
 
 
 def test_noise_makes_no_extreme_rate(patient):
     patient.beats("N" * 20, rr=0.3, level=Level.NOISY)
+    assert "extreme_tachy" not in patient.raised()
+
+
+def test_in_doubtful_signal_most_intervals_must_be_beyond_the_limit(settings):
+    def rate(doubtful, intervals):
+        patient = Patient(settings)
+        for k in range(25):
+            patient.beats("N", rr=intervals[k % 5], level=Level.NOISY if k % 3 < doubtful else Level.GOOD)
+        return patient.raised()
+
+    uneven = [0.34, 0.34, 0.34, 0.5, 0.5]  # 148 a minute, and two fifths of the intervals slower than the limit
+    assert "extreme_tachy" in rate(0, uneven)
+    assert "extreme_tachy" not in rate(2, uneven)
+    assert "extreme_tachy" in rate(2, [0.4] * 5)
+
+
+def test_a_few_extra_beats_make_no_extreme_rate(patient):
+    patient.beats("N" * 12, rr=0.5).beats("N" * 15, rr=[0.5, 0.25, 0.25, 0.5, 0.5] * 3)
+    patient.beats("N" * 8, rr=[0.5, 0.2] * 4)
     assert "extreme_tachy" not in patient.raised()
 
 
