@@ -29,7 +29,7 @@ from monitor.checkpoint import SHIPPED, load
 from monitor.classifier import Classifier, choose_device
 from monitor.config import Settings
 from monitor.detector import Detector
-from monitor.detector_kernel import AFTER
+from monitor.detector_layout import AFTER
 from monitor.events import (
     FS,
     Alert,

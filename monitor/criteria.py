@@ -10,7 +10,7 @@ from statistics import median
 
 from monitor import irregularity
 from monitor.config import AlarmSettings
-from monitor.detector_kernel import AFTER
+from monitor.detector_layout import AFTER
 from monitor.events import FS, BeatClass
 from monitor.patient import (
     Finding,
