@@ -16,6 +16,7 @@ import numpy as np
 from bench.peers import PEERS, quietly
 from monitor import candidates, config, quality, rhythm
 from monitor import detector_kernel as kernel
+from monitor import detector_layout as layout
 from monitor.detector import Detector, plan
 from monitor.events import FS, Opened, Samples
 from trainer.dataset import read_signal
@@ -63,10 +64,10 @@ def kernel_alone(signals: list[np.ndarray], chunk: int, *, waves: bool = False) 
         np.concatenate([np.asarray(x[at : at + chunk], np.float64) for x in signals]) for at in range(0, length, chunk)
     ]
     rows = np.arange(streams)
-    out = np.empty(streams * (2 * (chunk // quality.BLOCK) + chunk // how.refractory + 6), kernel.FOUND)
+    out = np.empty(streams * (2 * (chunk // quality.BLOCK) + chunk // how.refractory + 6), layout.FOUND)
 
     def run() -> None:
-        states, qualities = np.zeros(streams, kernel.STATE), np.zeros(streams, quality.STATE)
+        states, qualities = np.zeros(streams, layout.STATE), np.zeros(streams, quality.STATE)
         rhythms = np.zeros(streams, rhythm.STATE)
         for k in range(streams):
             kernel.reset(states[k], 0)
@@ -82,7 +83,7 @@ def kernel_alone(signals: list[np.ndarray], chunk: int, *, waves: bool = False) 
                 what,
                 watch,
                 network,
-                kernel.no_trace(),
+                layout.no_trace(),
                 rows,
                 offsets,
                 piece,

@@ -295,7 +295,7 @@ def _note_beat(patient: Patient, event: Verdict, settings: AlarmSettings) -> Non
     rr = event.rr if trusted else None
     v, f = event.probabilities[2], event.probabilities[3]
     patient.beats.append(
-        Seen(event.sample, event.label, rr, round(v + f, 4), event.amplitude, event.p_likeness, event.p_amplitude, good)
+        Seen(event.sample, event.label, rr, v, f, event.amplitude, event.p_likeness, event.p_amplitude, good)
     )
     del patient.beats[:-MEMORY]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.detector_kernel import AFTER, BEFORE, WINDOW
+from monitor.detector_layout import AFTER, BEFORE, WINDOW
 from monitor.events import FS, Floats
 from monitor.filters import Doubles, compiled
 

@@ -11,11 +11,9 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
-from monitor.errors import UserError
+from monitor import weights
 from monitor.events import FS, Floats
 from monitor.filters import Doubles, compiled
 
@@ -79,20 +77,10 @@ def load(path: Path = SHIPPED) -> Network:
     Raises:
         UserError: not there, not whole, or made for another contract.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            origin = msgspec.json.decode((file.metadata() or {}).get("origin", "{}"), type=dict[str, Any])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError, msgspec.MsgspecError) as error:
-        raise UserError(f"{path}: not a whole safetensors file: {error}") from error
-    if origin.get("contract") != contract():
-        raise UserError(f"{path}: made for another detector; train anew with `ecg-train qrs`")
     shapes = {"w1": (INPUTS, HIDDEN[0]), "b1": HIDDEN[:1], "w2": HIDDEN, "b2": HIDDEN[1:], "w3": HIDDEN[1:], "b3": (1,)}
-    for name, shape in shapes.items():
-        if name not in tensors or tensors[name].shape != shape or not np.isfinite(tensors[name]).all():
-            raise UserError(f"{path}: {name} is missing, of another shape, or not of numbers")
-    w1, b1, w2, b2, w3 = (np.ascontiguousarray(tensors[name], dtype=np.float32) for name in shapes if name != "b3")
-    return Network(w1, b1, w2, b2, w3, float(tensors["b3"][0]))
+    made_for = "made for another detector; train anew with `ecg-train qrs`"
+    w1, b1, w2, b2, w3, b3 = weights.load(path, shapes, contract(), made_for)
+    return Network(w1, b1, w2, b2, w3, float(b3[0]))
 
 
 @compiled

@@ -143,6 +143,9 @@ class AlarmSettings(_Section, frozen=True, kw_only=True):
     extreme_tachy_few_bpm: Positive
     extreme_tachy_few_beats: Count
     extreme_good: Share
+    extreme_least_good: Share
+    extreme_most: Share
+    extreme_most_noisy: Share
     rate_beats: Count
     rate_margin_bpm: Annotated[float, Meta(ge=0)]
     tachy_bpm: Positive
@@ -151,6 +154,9 @@ class AlarmSettings(_Section, frozen=True, kw_only=True):
     vt_bpm: Positive
     vt_least: Share
     vt_mean: Share
+    vt_among: Count
+    vt_rare: Share
+    vt_faster: Positive
     v_run_beats: Count
     v_rhythm_beats: Count
     svt_beats: Count

@@ -1,39 +1,16 @@
-"""The physiological rules' criteria, on beats and on the waves between them: Patient → Finding or None.
+"""The rules' criteria on rates, silence and supraventricular rhythms: Patient → Finding or None.
 
 After bedside monitors' manuals and the PhysioNet/CinC Challenge 2015; the limits are settings, each with its source in
-config.toml.
+config.toml. Those on ventricular rhythms: ``ventricular.py``.
 """
 
 from collections.abc import Callable
-from itertools import pairwise
 
 from monitor import irregularity
 from monitor.config import AlarmSettings
-from monitor.detector_kernel import AFTER
+from monitor.detector_layout import AFTER
 from monitor.events import FS, BeatClass
-from monitor.patient import (
-    Finding,
-    Look,
-    Patient,
-    Seen,
-    between,
-    bpm,
-    intervals_of,
-    is_v,
-    peaks_of,
-)
-
-
-def _tail(patient: Patient, wanted: Callable[[Seen], bool]) -> list[Seen]:
-    """The unbroken run of beats at the end that are ``wanted``; a beat without RR interval begins a run anew."""
-    run: list[Seen] = []
-    for beat in reversed(patient.beats):
-        if not wanted(beat):
-            break
-        run.append(beat)
-        if beat.rr is None:
-            break
-    return run[::-1]
+from monitor.patient import Finding, Patient, Seen, between, bpm, intervals_of, peaks_of, tail
 
 
 def asystole(patient: Patient, settings: AlarmSettings) -> Finding | None:
@@ -94,20 +71,25 @@ def _rate_over(patient: Patient, n: int) -> tuple[float, list[Seen]] | None:
     return (bpm(found), recent) if len(recent) == n and found is not None else None
 
 
-def _in_good_signal(beats: list[Seen], settings: AlarmSettings) -> bool:
-    return sum(beat.good for beat in beats) >= settings.extreme_good * len(beats)
+def _most(recent: list[Seen], beyond: Callable[[float], bool], settings: AlarmSettings) -> bool:
+    """Whether most of the intervals between these beats are themselves beyond the limit, and not their mean alone: a
+    single pause slows the mean, and a few beats that noise has put between others, or has hidden, move it either way.
+    In doubtful signal more of them must be."""
+    good = sum(beat.good for beat in recent) / len(recent)
+    if good < settings.extreme_least_good:
+        return False
+    share = settings.extreme_most if good >= settings.extreme_good else settings.extreme_most_noisy
+    found = intervals_of(recent[1:])
+    return sum(beyond(60 * FS / rr) for rr in found) > share * len(found)
 
 
 def extreme_brady(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """Mean rate of the last beats under the limit, and that of most intervals: a single pause is none."""
-    n = settings.extreme_brady_beats
-    measured = _rate_over(patient, n)
+    """Mean rate of the last beats under the limit, and that of most intervals."""
     limit = settings.extreme_brady_bpm + (settings.rate_margin_bpm if patient.holds("extreme_brady") else 0.0)
-    if measured is None or measured[0] >= limit or not _in_good_signal(measured[1], settings):
+    measured = _rate_over(patient, settings.extreme_brady_beats)
+    if measured is None or measured[0] >= limit or not _most(measured[1], lambda rate: rate < limit, settings):
         return None
     rate, recent = measured
-    if 2 * sum(60 * FS / rr < limit for rr in intervals_of(recent[1:])) <= n - 1:
-        return None
     return Finding(
         onset=recent[0].sample, message=f"extreme bradycardia: {rate:.0f}/min", value=round(rate, 1),
         limit=settings.extreme_brady_bpm, unit="1/min", beats=peaks_of(recent),
@@ -115,15 +97,19 @@ def extreme_brady(patient: Patient, settings: AlarmSettings) -> Finding | None:
 
 
 def extreme_tachy(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """Mean rate of the last beats over the limit; of fewer, where it is far over."""
+    """Mean rate of the last beats over the limit, and that of most intervals; of fewer beats, where the mean is further
+    over it."""
     margin = settings.rate_margin_bpm if patient.holds("extreme_tachy") else 0.0
+    least = settings.extreme_tachy_bpm - margin
     for n, limit in (
         (settings.extreme_tachy_beats, settings.extreme_tachy_bpm),
         (settings.extreme_tachy_few_beats, settings.extreme_tachy_few_bpm),
     ):
         measured = _rate_over(patient, n)
-        if measured is not None and measured[0] > limit - margin and _in_good_signal(measured[1], settings):
-            rate, recent = measured
+        if measured is None or measured[0] <= limit - margin:
+            continue
+        rate, recent = measured
+        if _most(recent, lambda one: one > least, settings):
             return Finding(
                 onset=recent[0].sample, message=f"extreme tachycardia: {rate:.0f}/min", value=round(rate, 1),
                 limit=settings.extreme_tachy_bpm, unit="1/min", beats=peaks_of(recent),
@@ -157,93 +143,9 @@ def brady(patient: Patient, settings: AlarmSettings) -> Finding | None:
     )  # fmt: skip
 
 
-def _looks(patient: Patient, n: int) -> list[Look] | None:
-    """The last ``n`` reports on the rhythm; None if there is a hole among them, or they are old."""
-    recent = patient.looks[-n:]
-    if len(recent) < n or patient.now - recent[-1].sample > 2 * FS:
-        return None
-    if any(b.sample - a.sample > 2 * FS for a, b in pairwise(recent)):
-        return None
-    return recent
-
-
-def _waves(patient: Patient, settings: AlarmSettings, kind: str) -> tuple[float, Look] | None:
-    """Mean probability of VT or VF over the last reports and the first of these, where the waves are of this kind: what
-    has begun as fibrillation stays one, and a tachycardia may become one."""
-    recent = _looks(patient, settings.vf_reports)
-    if recent is None:
-        return None
-    vf = sum(look.vf for look in recent) / len(recent)
-    both = vf + sum(look.vt for look in recent) / len(recent)
-    held = patient.holds(kind)
-    if both < (settings.vf_until if held else settings.vf_from):
-        return None
-    if not held and (vf >= settings.vf_share * both) != (kind == "vf"):
-        return None
-    return both, recent[0]
-
-
-def vf(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """Fibrillatory waves: flutter, fibrillation, or a tachycardia that looks like them."""
-    found = _waves(patient, settings, "vf")
-    if found is None:
-        return None
-    return Finding(
-        onset=max(found[1].sample - 4 * FS, patient.usable_since), message="ventricular fibrillation or flutter",
-        value=round(found[0], 2), limit=settings.vf_from, unit="probability",
-    )  # fmt: skip
-
-
-def vt(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """So many ventricular beats in a row, at the rate; or the waves of a tachycardia, whatever its beats were taken
-    for. A beat that is not quite a ventricular one to the classifier does not break the row if the others make up
-    for it."""
-    run = _tail(patient, lambda beat: beat.ventricular >= settings.vt_least)
-    n = settings.vt_beats
-    # The intervals between the run's last n beats: the one that leads into the run is not the run's own.
-    last = run[-n:]
-    found = between(last) if len(run) >= n else None
-    sure = sum(beat.ventricular for beat in last) >= settings.vt_mean * n
-    if found is not None and sure and (rate := bpm(found)) >= settings.vt_bpm:
-        return Finding(
-            onset=run[0].sample, message=f"ventricular tachycardia: {rate:.0f}/min", value=round(rate, 1),
-            limit=settings.vt_bpm, unit="1/min", beats=peaks_of(run),
-        )  # fmt: skip
-    waves = _waves(patient, settings, "vt")
-    if waves is None:
-        return None
-    return Finding(
-        onset=max(waves[1].sample - 4 * FS, patient.usable_since), message="ventricular tachycardia: wide waves",
-    )  # fmt: skip
-
-
-def v_rhythm(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """A ventricular rhythm slower than tachycardia: accelerated, or an escape."""
-    run = _tail(patient, is_v)
-    n = settings.v_rhythm_beats
-    found = between(run[-n:]) if len(run) >= n else None
-    if found is None or (rate := bpm(found)) >= settings.vt_bpm:
-        return None
-    return Finding(
-        onset=run[0].sample, message=f"ventricular rhythm: {rate:.0f}/min", value=round(rate, 1),
-        limit=settings.vt_bpm, unit="1/min", beats=peaks_of(run),
-    )  # fmt: skip
-
-
-def v_run(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """Ventricular beats in a row, fewer or slower than VT."""
-    run = _tail(patient, is_v)
-    if len(run) < settings.v_run_beats:
-        return None
-    return Finding(
-        onset=run[0].sample, message=f"run of {len(run)} ventricular beats", value=float(len(run)),
-        limit=float(settings.v_run_beats), unit="beats", beats=peaks_of(run),
-    )  # fmt: skip
-
-
 def svt(patient: Patient, settings: AlarmSettings) -> Finding | None:
     """Supraventricular premature beats in a row."""
-    run = _tail(patient, lambda beat: beat.label is BeatClass.S)
+    run = tail(patient, lambda beat: beat.label is BeatClass.S)
     n = settings.svt_beats
     found = between(run[-n:]) if len(run) >= n else None
     if found is None or (rate := bpm(found)) < settings.svt_bpm:
@@ -251,105 +153,6 @@ def svt(patient: Patient, settings: AlarmSettings) -> Finding | None:
     return Finding(
         onset=run[0].sample, message=f"supraventricular tachycardia: {rate:.0f}/min", value=round(rate, 1),
         limit=settings.svt_bpm, unit="1/min", beats=peaks_of(run),
-    )  # fmt: skip
-
-
-def couplet(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """Two ventricular beats between others; certain with the beat that follows them."""
-    if len(patient.beats) < 4:
-        return None
-    before, first, second, after = patient.beats[-4:]
-    if is_v(before) or not is_v(first) or not is_v(second) or is_v(after):
-        return None
-    if first.rr is None or second.rr is None or after.rr is None or second.rr > settings.couplet_ms * FS / 1000:
-        return None
-    return Finding(
-        onset=first.sample, message="ventricular couplet", value=float(round(1000 * second.rr / FS)),
-        limit=settings.couplet_ms, unit="ms", beats=(first.sample, second.sample),
-    )  # fmt: skip
-
-
-def _cycles(patient: Patient, period: int) -> list[Seen]:
-    """The beats of the unbroken pattern at the end in which every ``period``-th beat is ventricular; whole cycles, each
-    ending with its V."""
-    beats = patient.beats
-    last = next((k for k in range(1, min(period, len(beats)) + 1) if is_v(beats[-k])), None)
-    if last is None:
-        return []
-    run = 0
-    while run < len(beats) and is_v(beats[-1 - run]) == ((run - last + 1) % period == 0):
-        run += 1
-        if beats[-run].rr is None:
-            break
-    pattern = beats[len(beats) - run :]
-    first = next((k for k, beat in enumerate(pattern) if is_v(beat)), len(pattern))
-    # A V at the beginning whose cycle is not whole.
-    return pattern[first + 1 :] if first < period - 1 else pattern[first - period + 1 :]
-
-
-def _regular_ectopy(name: str, period: int) -> Callable[[Patient, AlarmSettings], Finding | None]:
-    def find(patient: Patient, settings: AlarmSettings) -> Finding | None:
-        pattern = _cycles(patient, period)
-        cycles = sum(is_v(beat) for beat in pattern)
-        if cycles < settings.bigeminy_cycles:
-            return None
-        return Finding(
-            onset=pattern[0].sample, message=f"ventricular {name}", value=float(cycles),
-            limit=float(settings.bigeminy_cycles), unit="cycles", beats=peaks_of(pattern),
-        )  # fmt: skip
-
-    return find
-
-
-bigeminy = _regular_ectopy("bigeminy", 2)
-"""Every second beat ventricular, over so many cycles."""
-trigeminy = _regular_ectopy("trigeminy", 3)
-"""Every third."""
-
-
-def r_on_t(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """A ventricular beat so early that it falls on the T wave of the one before, and the pause after it."""
-    n = settings.r_on_t_over
-    recent = patient.beats[-n - 2 :]
-    if len(recent) < n + 2 or not is_v(recent[-2]) or is_v(recent[-3]) or is_v(recent[-1]):
-        return None
-    before, coupling, after = between(recent[:-2]), recent[-2].rr, recent[-1].rr
-    if before is None or coupling is None or after is None:
-        return None
-    mean = sum(before) / len(before)
-    if coupling > settings.r_on_t_rr * mean or after < settings.r_on_t_pause * mean:
-        return None
-    return Finding(
-        onset=recent[-2].sample, message="ventricular beat on a T wave", value=round(coupling / mean, 2),
-        limit=settings.r_on_t_rr, unit="RR", beats=peaks_of(recent[-3:]),
-    )  # fmt: skip
-
-
-def multiform_pvc(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """Ventricular beats of two shapes: of either polarity, or very different height."""
-    recent = patient.beats[-settings.multiform_over :]
-    found = [beat for beat in recent if is_v(beat) and beat.amplitude]
-    if len(found) < 2 or not is_v(recent[-1]):
-        return None
-    last = found[-1].amplitude
-    other = next((b for b in found[:-1] if not 1 / settings.multiform_ratio < b.amplitude / last
-                  < settings.multiform_ratio), None)  # fmt: skip
-    if other is None:
-        return None
-    return Finding(
-        onset=other.sample, message="ventricular beats of different shapes", value=2.0, limit=2.0, unit="shapes",
-        beats=(other.sample, found[-1].sample),
-    )  # fmt: skip
-
-
-def pvc_rate(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """Ventricular beats in the last minute."""
-    found = [beat for beat in patient.beats if is_v(beat) and beat.sample > patient.now - 60 * FS]
-    if len(found) <= settings.pvc_rate:
-        return None
-    return Finding(
-        onset=found[0].sample, message=f"{len(found)} ventricular beats in a minute", value=float(len(found)),
-        limit=settings.pvc_rate, unit="1/min", beats=peaks_of(found),
     )  # fmt: skip
 
 
@@ -364,29 +167,29 @@ def _irregular(patient: Patient, seconds: float, settings: AlarmSettings) -> tup
     return None if found is None else (found, recent)
 
 
-def af(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """Irregular intervals and no P wave, over a minute; ends when it has become improbable."""
-    measured = _irregular(patient, settings.af_s, settings)
+def _irregularity(
+    patient: Patient, settings: AlarmSettings, kind: str, message: str, seconds: float, least: float
+) -> Finding | None:
+    """Atrial fibrillation probable enough in the last ``seconds``: ``least``, less while it is announced."""
+    measured = _irregular(patient, seconds, settings)
     if measured is None:
         return None
     p, recent = measured
-    if p < (settings.af_until if patient.holds("af") else settings.af_from):
+    if p < (settings.af_until if patient.holds(kind) else least):
         return None
     return Finding(
-        onset=recent[0].sample, message="atrial fibrillation", value=round(p, 2), limit=settings.af_from,
-        unit="probability", beats=peaks_of(recent),
+        onset=recent[0].sample, message=message, value=round(p, 2), limit=least, unit="probability",
+        beats=peaks_of(recent),
     )  # fmt: skip
+
+
+def af(patient: Patient, settings: AlarmSettings) -> Finding | None:
+    """Irregular intervals and no P wave, over a minute; ends when it has become improbable."""
+    return _irregularity(patient, settings, "af", "atrial fibrillation", settings.af_s, settings.af_from)
 
 
 def irregular_hr(patient: Patient, settings: AlarmSettings) -> Finding | None:
     """The same intervals, looked at over a shorter time."""
-    measured = _irregular(patient, settings.irregular_s, settings)
-    if measured is None:
-        return None
-    p, recent = measured
-    if p < (settings.af_until if patient.holds("irregular_hr") else settings.irregular_from):
-        return None
-    return Finding(
-        onset=recent[0].sample, message="irregular rhythm", value=round(p, 2), limit=settings.irregular_from,
-        unit="probability", beats=peaks_of(recent),
-    )  # fmt: skip
+    return _irregularity(
+        patient, settings, "irregular_hr", "irregular rhythm", settings.irregular_s, settings.irregular_from
+    )

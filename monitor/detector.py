@@ -17,6 +17,7 @@ from scipy import signal
 
 from monitor import candidates, filters, quality, rhythm
 from monitor import detector_kernel as kernel
+from monitor import detector_layout as layout
 from monitor.config import Settings
 from monitor.events import (
     FS,
@@ -39,14 +40,14 @@ _CENTRE_HZ = 15.0
 """Where the energy of a QRS complex lies (Thakor 1984); the low-pass filter's delay is taken off R there."""
 
 
-def plan(settings: Settings) -> tuple[kernel.Filters, kernel.Plan]:
+def plan(settings: Settings) -> tuple[layout.Filters, layout.Plan]:
     """Settings → coefficients and samples."""
     d = settings.detector
     highpass = filters.highpass(settings.filter.highpass_hz, FS)
     lowpass = filters.lowpass(settings.filter.lowpass_hz, FS)
     _, delay = signal.group_delay(signal.sos2tf(lowpass), w=[_CENTRE_HZ], fs=FS)
 
-    sections = kernel.Filters(
+    sections = layout.Filters(
         highpass=highpass,
         highpass_seed=filters.steady(highpass),
         lowpass=lowpass,
@@ -56,7 +57,7 @@ def plan(settings: Settings) -> tuple[kernel.Filters, kernel.Plan]:
     def samples(seconds: float) -> int:
         return round(seconds * FS)
 
-    return sections, kernel.Plan(
+    return sections, layout.Plan(
         integration=samples(d.integration_s),
         merge=samples(d.merge_s),
         refractory=samples(d.refractory_s),
@@ -92,13 +93,13 @@ class Detector:
     ) -> None:
         self._filters, self._plan = plan(settings)
         self._network = network if network is not None else _shipped()
-        self._trace = kernel.no_trace()
+        self._trace = layout.no_trace()
         self._quality_plan = quality.plan(settings.quality)
         self._watch = rhythm.watch(settings.rhythm, rhythms)
         self._bridge = round(settings.rhythm.bridge_s * FS)
         self._rows: dict[str, int] = {}
         self._free: list[int] = []
-        self._kernels = np.zeros(0, kernel.STATE)
+        self._kernels = np.zeros(0, layout.STATE)
         self._qualities = np.zeros(0, quality.STATE)
         self._rhythms = np.zeros(0, rhythm.STATE)
         self._gap_from: dict[str, tuple[int, str]] = {}
@@ -141,7 +142,7 @@ class Detector:
         """The inverse of :meth:`state`."""
         self._rows = dict(state["rows"])
         self._free = list(state["free"])
-        self._kernels = np.frombuffer(state["kernels"], kernel.STATE).copy()
+        self._kernels = np.frombuffer(state["kernels"], layout.STATE).copy()
         self._qualities = np.frombuffer(state["qualities"], quality.STATE).copy()
         self._rhythms = np.frombuffer(state["rhythms"], rhythm.STATE).copy()
         self._gap_from = {stream: (int(gap[0]), str(gap[1])) for stream, gap in state["gaps"].items()}
@@ -201,7 +202,7 @@ class Detector:
         # At most a quality row a block, a rhythm row a step (no less than a block), one beat a refractory period, and
         # those that were waiting.
         capacity = 2 * (int(offsets[-1]) // quality.BLOCK) + int(offsets[-1]) // self._plan.refractory
-        found = np.empty(capacity + len(ready) * (3 + kernel.PENDING), kernel.FOUND)
+        found = np.empty(capacity + len(ready) * (3 + layout.PENDING), layout.FOUND)
         count = kernel.advance(
             self._kernels,
             self._qualities,
@@ -224,13 +225,13 @@ class Detector:
             *("vt", "vf", "p_likeness", "p_amplitude"),
         )
         columns = [found[name].tolist() for name in names]
-        windows = iter(found["window"][found["what"] == kernel.BEAT])
+        windows = iter(found["window"][found["what"] == layout.BEAT])
         for at, what, sample, confirmed, late, amplitude, level, cause, noise, silence, vt, vf, p_like, p_high in zip(
             *columns, strict=True
         ):
             stream = ready[at][0]
             sequence = self._numbers.next(stream)
-            if what == kernel.BEAT:
+            if what == layout.BEAT:
                 out.append(
                     Beat(
                         stream=stream,
@@ -248,7 +249,7 @@ class Detector:
                     )
                 )
                 self._fresh.discard(stream)
-            elif what == kernel.RHYTHM:
+            elif what == layout.RHYTHM:
                 out.append(
                     Rhythm(
                         stream=stream,
@@ -279,7 +280,7 @@ class Detector:
             size = len(self._kernels)
             grown = max(4, 2 * size)
             for name, dtype in (
-                ("_kernels", kernel.STATE),
+                ("_kernels", layout.STATE),
                 ("_qualities", quality.STATE),
                 ("_rhythms", rhythm.STATE),
             ):
@@ -289,7 +290,7 @@ class Detector:
             self._free = list(range(grown - 1, size - 1, -1))
         row = self._free.pop()
         self._rows[stream] = row
-        self._kernels[row] = np.zeros((), kernel.STATE)
+        self._kernels[row] = np.zeros((), layout.STATE)
         kernel.reset(self._kernels[row], at)
         quality.reset(self._qualities[row])
         self._rhythms[row] = np.zeros((), rhythm.STATE)

@@ -14,157 +14,45 @@ How it decides, after Pan & Tompkins 1985 (10.1109/TBME.1985.325532), deviating 
 5. R is the largest deflection of the filtered signal inside the complex.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from monitor import atrial, candidates, quality, rhythm
+from monitor.detector_layout import (
+    AFTER,
+    BEAT,
+    BEFORE,
+    MASK,
+    PENDING,
+    QUALITY,
+    RHYTHM,
+    SQUARES,
+    UNDECIDED,
+    WINDOW,
+    Filters,
+    Plan,
+    Trace,
+)
 from monitor.events import FS
-from monitor.filters import Doubles, compiled
-
-RING = 1024
-"""Samples of filtered signal kept: 2.8 s, the longest search-back plus a beat window plus a block; a power of two."""
-_MASK = RING - 1
-
-SQUARES = 128
-"""Squares of the band kept: more than the integration window; a power of two."""
+from monitor.filters import Doubles, coefficients, compiled
 
 _BLOCK = 256
 """Samples filtered at once; with what is looked back on they fit into the ring."""
 
-BEFORE = 198
-"""Samples of a beat's window before the R peak: 0.55 s, so that the P wave of a prolonged PR interval is in it."""
-
-AFTER = 119
-"""Samples after it: 0.33 s, the beginning of the T wave; bounds the delay of a beat to a third of a second."""
-
-WINDOW = BEFORE + 1 + AFTER
-"""Samples of a beat's window; the R peak is at index BEFORE."""
-
-PENDING = 4
-"""R peaks that may wait for the end of their window: more than the refractory period lets in."""
-
-BEAT, QUALITY, RHYTHM = 0, 1, 2
-"""What a row of the output speaks of."""
-
-FOUND = np.dtype(
-    [
-        ("row", "i8"),  # which of the call's chunks
-        ("what", "i8"),  # BEAT, QUALITY or RHYTHM
-        ("sample", "i8"),  # R peak, or the sample up to which all is known
-        ("confirmed", "i8"),
-        ("late", "i8"),  # 1: by search-back
-        ("amplitude", "f8"),
-        ("level", "i8"),
-        ("cause", "i8"),
-        ("noise", "f8"),
-        ("silence", "i8"),
-        ("vt", "f8"),
-        ("vf", "f8"),
-        ("p_likeness", "f8"),
-        ("p_amplitude", "f8"),
-        ("window", "f4", (WINDOW,)),
-    ]
-)
-"""One row of the kernel's output."""
-
-UNDECIDED = 8
-"""Candidates that may wait for their decision: those of the first second, or of a third of one."""
-
-STATE = np.dtype(
-    [
-        ("next", "i8"),  # index of the next sample
-        ("origin", "i8"),  # first sample of this stretch of signal
-        ("highpass", "f8", (2,)),
-        ("lowpass", "f8", (2,)),
-        ("band", "f8", (4,)),
-        ("energy", "f8"),  # running sum of the integration window
-        ("signal", "f8"),  # level of beats, mV rms in the band
-        ("noise", "f8"),  # level of rejected candidates
-        ("learned", "i8"),  # 1 once the first levels are set
-        ("last_peak", "i8"),  # energy maximum of the last beat; -1: none
-        ("last_beat", "i8"),  # R of the last beat; -1: none
-        ("last_slope", "f8"),
-        ("rr", "f8"),  # mean RR interval, samples; 0: unknown
-        ("rr_change", "f8"),  # mean |difference| of successive intervals to the mean, samples
-        ("doubt", "f8"),  # how undecided the last candidates were, 0 to 1
-        ("unlike", "f8"),  # how unlike each other the last beats were, 0 to 1
-        ("template", "f8", (candidates.WAVE,)),  # of the beats, in units of the signal level
-        ("waiting", "i8"),  # R peaks that wait for their window
-        ("waiting_r", "i8", (PENDING,)),
-        ("waiting_late", "i8", (PENDING,)),
-        ("count", "i8"),  # candidates that wait for their decision
-        ("peak", "i8", (UNDECIDED,)),
-        ("height", "f8", (UNDECIDED,)),
-        ("spare", "f8"),  # probability of the best candidate rejected since the last beat; 0: none
-        ("spare_peak", "i8"),
-        ("spare_height", "f8"),
-        ("p_wave", "f8", (atrial.POINTS,)),  # average of the stretch before the complexes, mV
-        ("p_beats", "i8"),  # beats in it
-        ("filtered", "f8", (RING,)),
-        ("squared", "f8", (SQUARES,)),
-        ("feature", "f8", (RING,)),
-    ]
-)
-"""One stream's whole state."""
-
-
-class Filters(NamedTuple):
-    """Second-order sections, [section, 6], and the high-pass's state at rest, [section, 2]. Apart from Plan: arrays
-    that are handed to a function cost more than the function, sample by sample."""
-
-    highpass: Doubles
-    highpass_seed: Doubles
-    lowpass: Doubles
-    band: Doubles
-
-
-class Plan(NamedTuple):
-    """The settings in samples, as the kernel wants them."""
-
-    integration: int
-    merge: int
-    refractory: int
-    probability: float
-    search_probability: float
-    search_rr: float
-    search_limit: int
-    floor: float
-    least: float
-    learn: int
-    rate: float
-    doubt_rate: float
-    locate_before: int
-    locate_after: int
-    silence: int
-    lag: int
-
-
-class Trace(NamedTuple):
-    """For training: what every candidate looked like. All arrays are empty in the monitor."""
-
-    teacher: Any
-    """[n] uint8: where a candidate's maximum is a beat, whatever the network says; empty: the network decides."""
-    peaks: Any
-    """[candidates] int64, written."""
-    inputs: Any
-    """[candidates, INPUTS] float32, written."""
-    probabilities: Any
-    """[candidates] float32, written."""
-    count: Any
-    """[1] int64: how many were written."""
-
-
-def no_trace() -> Trace:
-    """What the monitor gives."""
-    nothing = np.zeros(0, np.int64)
-    return Trace(
-        np.zeros(0, np.uint8),
-        nothing,
-        np.zeros((0, candidates.INPUTS), np.float32),
-        np.zeros(0, np.float32),
-        np.zeros(1, np.int64),
-    )
+_LONGEST_RR = 3.0 * FS
+"""Samples; a longer interval is a silence, and says no more about the rhythm than this one."""
+_RR_GROWS = 1.5
+"""Times the mean RR interval: an interval with a beat missing in it does not pull the mean to twice its value."""
+_LEVEL_GROWS = 2.0
+"""Times the signal level: a V, or an artefact, that is larger does not raise it further."""
+_FIRST_LEVEL = 0.6
+"""Share of the highest maximum that is taken for the signal level at first: the highest may be a V."""
+_FIRST_NOISE = 0.1
+"""Share of that level taken for the noise level at first."""
+_ANEW_EVERY = FS
+"""Samples of the stream's own grid on which a silent stream is begun anew: as often as a beat could come that the new
+levels let through."""
 
 
 @compiled
@@ -200,34 +88,10 @@ def filter_block(s: Any, filters: Filters, integration: int, x: Doubles, first: 
     if n == s.origin and last > first:
         s.highpass[0] = filters.highpass_seed[0, 0] * x[first]
         s.highpass[1] = filters.highpass_seed[0, 1] * x[first]
-    p0, p1, p2, p4, p5 = (
-        filters.highpass[0, 0],
-        filters.highpass[0, 1],
-        filters.highpass[0, 2],
-        filters.highpass[0, 4],
-        filters.highpass[0, 5],
-    )
-    q0, q1, q2, q4, q5 = (
-        filters.lowpass[0, 0],
-        filters.lowpass[0, 1],
-        filters.lowpass[0, 2],
-        filters.lowpass[0, 4],
-        filters.lowpass[0, 5],
-    )
-    a0, a1, a2, a4, a5 = (
-        filters.band[0, 0],
-        filters.band[0, 1],
-        filters.band[0, 2],
-        filters.band[0, 4],
-        filters.band[0, 5],
-    )
-    b0, b1, b2, b4, b5 = (
-        filters.band[1, 0],
-        filters.band[1, 1],
-        filters.band[1, 2],
-        filters.band[1, 4],
-        filters.band[1, 5],
-    )
+    p0, p1, p2, p4, p5 = coefficients(filters.highpass, 0)
+    q0, q1, q2, q4, q5 = coefficients(filters.lowpass, 0)
+    a0, a1, a2, a4, a5 = coefficients(filters.band, 0)
+    b0, b1, b2, b4, b5 = coefficients(filters.band, 1)
     ps, pt = s.highpass[0], s.highpass[1]
     qs, qt = s.lowpass[0], s.lowpass[1]
     as_, at = s.band[0], s.band[1]
@@ -248,11 +112,11 @@ def filter_block(s: Any, filters: Filters, integration: int, x: Doubles, first: 
         d = b0 * c + bs
         bs = b1 * c - b4 * d + bt
         bt = b2 * c - b5 * d
-        filtered[n & _MASK] = y
+        filtered[n & MASK] = y
         d = d * d
         energy = max(energy + d - squared[(n - integration) & (SQUARES - 1)], 0.0)
         squared[n & (SQUARES - 1)] = d
-        feature[n & _MASK] = np.sqrt(energy / integration)
+        feature[n & MASK] = np.sqrt(energy / integration)
         n += 1
     s.highpass[0], s.highpass[1] = ps, pt
     s.lowpass[0], s.lowpass[1] = qs, qt
@@ -269,12 +133,12 @@ def locate(s: Any, plan: Plan, peak: int, now: int) -> int:
     last = max(min(peak + plan.locate_after, now), first)
     mean = 0.0
     for n in range(first, last + 1):
-        mean += s.filtered[n & _MASK]
+        mean += s.filtered[n & MASK]
     mean /= last - first + 1
     best = first
     height = -1.0
     for n in range(first, last + 1):
-        deflection = abs(s.filtered[n & _MASK] - mean)
+        deflection = abs(s.filtered[n & MASK] - mean)
         if deflection > height:
             height = deflection
             best = n
@@ -289,7 +153,7 @@ def steepness(s: Any, plan: Plan, peak: int, now: int) -> float:
     last = min(peak + plan.locate_after, now)
     best = 0.0
     for n in range(first, last + 1):
-        best = max(best, abs(s.filtered[n & _MASK] - s.filtered[(n - 2) & _MASK]))
+        best = max(best, abs(s.filtered[n & MASK] - s.filtered[(n - 2) & MASK]))
     return 0.5 * best
 
 
@@ -298,13 +162,13 @@ def accept(s: Any, plan: Plan, peak: int, height: float, late: bool, now: int) -
     """The candidate at ``peak`` is a beat: levels and rhythm follow it, its R peak waits for its window."""
     r = locate(s, plan, peak, now)
     if s.last_beat >= 0:
-        rr = min(float(r - s.last_beat), 3.0 * FS)
+        rr = min(float(r - s.last_beat), _LONGEST_RR)
         if s.rr == 0.0:
             s.rr = rr
         else:
             s.rr_change += plan.rate * (min(abs(rr - s.rr), s.rr) - s.rr_change)
-            s.rr += plan.rate * (min(rr, 1.5 * s.rr) - s.rr)
-    s.signal += plan.rate * (min(height, 2.0 * s.signal) - s.signal)
+            s.rr += plan.rate * (min(rr, _RR_GROWS * s.rr) - s.rr)
+    s.signal += plan.rate * (min(height, _LEVEL_GROWS * s.signal) - s.signal)
     s.last_peak = peak
     s.last_beat = r
     s.spare = 0.0
@@ -328,7 +192,7 @@ def decide(s: Any, plan: Plan, net: candidates.Network, room: Any, trace: Trace,
         return
     x, h1, h2 = room
     slope = steepness(s, plan, peak, now)
-    candidates.describe(s, s.filtered, s.feature, _MASK, peak, height, slope, x)
+    candidates.describe(s, s.filtered, s.feature, MASK, peak, height, slope, x)
     p = candidates.judge(net, x, h1, h2)
     if trace.peaks.shape[0] > 0:
         m = trace.count[0]
@@ -363,13 +227,13 @@ def scan(s: Any, plan: Plan, first: int, last: int) -> None:
     feature = s.feature
     if s.learned == 0:
         for n in range(first, last + 1):
-            s.signal = max(s.signal, 0.6 * feature[n & _MASK])
-        s.noise = 0.1 * s.signal
+            s.signal = max(s.signal, _FIRST_LEVEL * feature[n & MASK])
+        s.noise = _FIRST_NOISE * s.signal
         s.learned = 1 if last - s.origin + 1 >= plan.learn else 0
     floor = plan.floor
-    earlier, before = feature[(first - 2) & _MASK], feature[(first - 1) & _MASK]
+    earlier, before = feature[(first - 2) & MASK], feature[(first - 1) & MASK]
     for n in range(first, last + 1):
-        f = feature[n & _MASK]
+        f = feature[n & MASK]
         if before > f and before > floor and before >= earlier:
             notice(s, plan, n - 1, before)
         earlier, before = before, f
@@ -423,9 +287,9 @@ def begin_anew(s: Any, plan: Plan, n: int) -> None:
     to a silence, from here every signal is a new one."""
     level = plan.floor
     for m in range(max(n - plan.learn + 1, s.origin), n + 1):
-        level = max(level, 0.6 * s.feature[m & _MASK])
+        level = max(level, _FIRST_LEVEL * s.feature[m & MASK])
     s.signal = level
-    s.noise = 0.1 * level
+    s.noise = _FIRST_NOISE * level
     s.last_slope = 0.0
     s.rr = 0.0
     s.rr_change = 0.0
@@ -442,13 +306,13 @@ def publish(s: Any, q: Any, plan: Plan, row: int, out: Any) -> None:
     out.sample = r
     out.confirmed = s.next
     out.late = s.waiting_late[0]
-    out.amplitude = s.filtered[(r + plan.lag) & _MASK]
+    out.amplitude = s.filtered[(r + plan.lag) & MASK]
     out.level = q.level
     out.cause = q.cause
-    out.p_likeness, out.p_amplitude = atrial.look(s, s.filtered, _MASK, r + plan.lag)
+    out.p_likeness, out.p_amplitude = atrial.look(s, s.filtered, MASK, r + plan.lag)
     for k in range(WINDOW):
         n = r + plan.lag - BEFORE + k
-        out.window[k] = s.filtered[n & _MASK] if n >= s.origin else 0.0
+        out.window[k] = s.filtered[n & MASK] if n >= s.origin else 0.0
     s.waiting -= 1
     for k in range(s.waiting):
         s.waiting_r[k] = s.waiting_r[k + 1]
@@ -494,9 +358,9 @@ def advance(
                 first = s.next
                 n = min(due(s, plan), first + end - k - 1)
                 scan(s, plan, first, n)
-                quality.fold(q, quality_plan, x, k, k + n + 1 - first, s.feature, first, _MASK)
+                quality.fold(q, quality_plan, x, k, k + n + 1 - first, s.feature, first, MASK)
                 if watch.step > 0:
-                    rhythm.fold(r, watch.tables, s.filtered, _MASK, first, n)
+                    rhythm.fold(r, watch.tables, s.filtered, MASK, first, n)
                 k += n + 1 - first
                 s.next = n + 1
                 if s.learned == 1:
@@ -508,7 +372,7 @@ def advance(
                     publish(s, q, plan, i, out[count])
                     count += 1
                 if (n + 1) % quality.BLOCK == 0:
-                    if s.learned == 1 and (n + 1) % FS == 0 and n - max(s.last_peak, s.origin) > plan.silence:
+                    if s.learned == 1 and (n + 1) % _ANEW_EVERY == 0 and n - max(s.last_peak, s.origin) > plan.silence:
                         begin_anew(s, plan, n)
                     quality.close_block(q)
                     silence = n + 1 - max(s.last_beat, s.origin)

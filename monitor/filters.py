@@ -47,3 +47,9 @@ def steady(sos: Doubles) -> Doubles:
     """State [section, 2] of a filter that has seen the constant 1 for ever; times x it is the seed for x."""
     zi: Doubles = signal.sosfilt_zi(sos)
     return zi
+
+
+@compiled
+def coefficients(sections: Doubles, which: int) -> tuple[float, float, float, float, float]:
+    """b0, b1, b2, a1, a2 of one section; a0 is 1."""
+    return sections[which, 0], sections[which, 1], sections[which, 2], sections[which, 4], sections[which, 5]

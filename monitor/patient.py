@@ -1,5 +1,6 @@
 """What the alarms know of one patient, and what a rule may find in it: plain data."""
 
+from collections.abc import Callable
 from enum import Enum, auto
 
 import msgspec
@@ -21,8 +22,9 @@ class Seen(Struct, frozen=True, array_like=True):
     sample: int
     label: BeatClass
     rr: int | None
-    ventricular: float
-    """Probability of V or F."""
+    v: float
+    f: float
+    """Probabilities of a ventricular and of a fusion beat."""
     amplitude: float
     """mV, signed."""
     p_likeness: float
@@ -138,3 +140,15 @@ def peaks_of(beats: list[Seen]) -> tuple[int, ...]:
 
 def is_v(beat: Seen) -> bool:
     return beat.label is BeatClass.V
+
+
+def tail(patient: Patient, wanted: Callable[[Seen], bool]) -> list[Seen]:
+    """The unbroken run of beats at the end that are ``wanted``; a beat without RR interval begins a run anew."""
+    run: list[Seen] = []
+    for beat in reversed(patient.beats):
+        if not wanted(beat):
+            break
+        run.append(beat)
+        if beat.rr is None:
+            break
+    return run[::-1]

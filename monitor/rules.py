@@ -1,6 +1,7 @@
 """The rule table: which criteria there are, how urgent they are, how long they last, and what stands over what.
 
-The life of an alert is not its business (``alarms.py``), nor are the criteria themselves (``criteria.py``).
+The life of an alert is not its business (``alarms.py``), nor are the criteria themselves (``criteria.py``,
+``ventricular.py``).
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from monitor import criteria
+from monitor import criteria, ventricular
 from monitor.config import AlarmSettings
 from monitor.events import FS, Cause, Priority
 from monitor.patient import Finding, Patient
@@ -129,30 +130,30 @@ RULES: tuple[Rule, ...] = (
     _technical("lead_off", _MEDIUM, Cause.LEAD_OFF, "lead off"),
     _technical("saturated", _MEDIUM, Cause.SATURATED, "amplifier saturated"),
     _technical("noise", _LOW, Cause.NOISE, "too noisy"),
-    Rule(kind="vf", priority=_HIGH, class_="physiological", find=criteria.vf, on="look", life=Life.WHILE,
+    Rule(kind="vf", priority=_HIGH, class_="physiological", find=ventricular.vf, on="look", life=Life.WHILE,
          clear=lambda s: s.vf_clear_reports, despite_noise=True,
          over=("asystole", "vt", *_SLOW, *_FAST, *_ECTOPY, *_UNEVEN)),
     Rule(kind="asystole", priority=_HIGH, class_="physiological", find=criteria.asystole, on="both", life=Life.WHILE,
          counts=("beat", "second"), over=(*_SLOW, *_UNEVEN)),
-    Rule(kind="vt", priority=_HIGH, class_="physiological", find=criteria.vt, on="both", life=Life.WHILE,
+    Rule(kind="vt", priority=_HIGH, class_="physiological", find=ventricular.vt, on="both", life=Life.WHILE,
          clear=_run_clear, counts=("beat", "look"), step=10.0, over=(*_FAST, *_ECTOPY, *_UNEVEN)),
     _while("extreme_tachy", _HIGH, criteria.extreme_tachy, _rate_clear, step=10.0, over=("tachy",)),
     _while("extreme_brady", _HIGH, criteria.extreme_brady, _rate_clear, step=5.0, over=("brady",)),
-    _while("v_rhythm", _MEDIUM, criteria.v_rhythm, _run_clear, step=10.0,
+    _while("v_rhythm", _MEDIUM, ventricular.v_rhythm, _run_clear, step=10.0,
            over=("v_run", "couplet", "bigeminy", "trigeminy", "pvc_rate")),
-    _while("v_run", _MEDIUM, criteria.v_run, lambda _: 1, step=1.0, over=("couplet", "bigeminy", "trigeminy")),
+    _while("v_run", _MEDIUM, ventricular.v_run, lambda _: 1, step=1.0, over=("couplet", "bigeminy", "trigeminy")),
     _hold("pause", _MEDIUM, criteria.pause, on="both", over=("missed_beat",)),
     _while("svt", _MEDIUM, criteria.svt, _run_clear, step=10.0),
     _while("tachy", _MEDIUM, criteria.tachy, _rate_clear, step=10.0),
     _while("brady", _MEDIUM, criteria.brady, _rate_clear, step=5.0),
     Rule(kind="af", priority=_MEDIUM, class_="physiological", find=criteria.af, on="second", life=Life.WHILE,
          clear=_af_clear, every=_af_every, over=("irregular_hr",)),
-    _hold("r_on_t", _MEDIUM, criteria.r_on_t),
-    _hold("couplet", _LOW, criteria.couplet),
-    _while("bigeminy", _LOW, criteria.bigeminy, lambda _: 1, step=10.0),
-    _while("trigeminy", _LOW, criteria.trigeminy, lambda _: 1, step=10.0),
-    _hold("multiform_pvc", _LOW, criteria.multiform_pvc),
-    _while("pvc_rate", _LOW, criteria.pvc_rate, _rate_clear, step=5.0, on="second"),
+    _hold("r_on_t", _MEDIUM, ventricular.r_on_t),
+    _hold("couplet", _LOW, ventricular.couplet),
+    _while("bigeminy", _LOW, ventricular.bigeminy, lambda _: 1, step=10.0),
+    _while("trigeminy", _LOW, ventricular.trigeminy, lambda _: 1, step=10.0),
+    _hold("multiform_pvc", _LOW, ventricular.multiform_pvc),
+    _while("pvc_rate", _LOW, ventricular.pvc_rate, _rate_clear, step=5.0, on="second"),
     _hold("missed_beat", _LOW, criteria.missed_beat),
     Rule(kind="irregular_hr", priority=_LOW, class_="physiological", find=criteria.irregular_hr, on="second",
          life=Life.WHILE, clear=_af_clear, every=_af_every),

@@ -20,6 +20,7 @@ from torch import nn
 
 from monitor import candidates, quality, rhythm
 from monitor import detector_kernel as kernel
+from monitor import detector_layout as layout
 from monitor.config import Settings
 from monitor.detector import plan
 from monitor.events import FS, Floats
@@ -153,17 +154,17 @@ def examples(
     x = np.nan_to_num(recording.signal.astype(np.float64))
     marks = teacher(x, recording.samples, settings)
     room = len(x) // 20
-    trace = kernel.Trace(
+    trace = layout.Trace(
         marks if network is None else np.zeros(0, np.uint8),
         np.zeros(room, np.int64),
         np.zeros((room, candidates.INPUTS), np.float32),
         np.zeros(room, np.float32),
         np.zeros(1, np.int64),
     )
-    states, qualities = np.zeros(1, kernel.STATE), np.zeros(1, quality.STATE)
+    states, qualities = np.zeros(1, layout.STATE), np.zeros(1, quality.STATE)
     kernel.reset(states[0], 0)
     quality.reset(qualities[0])
-    out = np.zeros(len(x) // 20, kernel.FOUND)
+    out = np.zeros(len(x) // 20, layout.FOUND)
     filters, how = plan(settings)
     what = quality.plan(settings.quality)
     rhythms, watch = np.zeros(1, rhythm.STATE), rhythm.watch(settings.rhythm, rhythm.blank())
@@ -186,7 +187,7 @@ def examples(
     return trace.inputs[:count][keep], marks[peaks][keep]
 
 
-def shake(s: Any, how: kernel.Plan, rng: np.random.Generator) -> None:
+def shake(s: Any, how: layout.Plan, rng: np.random.Generator) -> None:
     """Puts the state where an artefact or a run of wrong decisions might have led it: the way back is learnt."""
     if s["learned"] == 0:
         return
@@ -199,8 +200,8 @@ def shake(s: Any, how: kernel.Plan, rng: np.random.Generator) -> None:
         s["noise"] *= np.exp(rng.normal(0.0, 0.9))
     if rng.random() < 0.5:
         # Something else of this signal, taken for the shape of a beat.
-        begin = int(s["next"]) - int(rng.integers(candidates.BEFORE + candidates.AFTER, kernel.RING - 64))
-        places = (begin + np.arange(candidates.BEFORE + candidates.AFTER)) & (kernel.RING - 1)
+        begin = int(s["next"]) - int(rng.integers(candidates.BEFORE + candidates.AFTER, layout.RING - 64))
+        places = (begin + np.arange(candidates.BEFORE + candidates.AFTER)) & (layout.RING - 1)
         wave = s["filtered"][places].reshape(candidates.WAVE, -1).mean(axis=1) / (4.0 * max(float(s["signal"]), 1e-6))
         s["template"] = np.clip(wave, -3.0, 3.0)
     if rng.random() < 0.4:

@@ -17,7 +17,7 @@ import torch
 from safetensors.numpy import save_file
 from torch import nn
 
-from monitor import rhythm
+from monitor import rhythm, rhythm_measures
 from monitor.config import Settings
 from monitor.detector import Detector
 from monitor.errors import UserError
@@ -120,7 +120,7 @@ def measures(signal: Floats, settings: Settings) -> tuple[Ints, Floats]:
                 row = np.frombuffer(state["rhythms"], rhythm.STATE)[state["rows"]["s"]]
                 ends.append(event.sample)
                 rows.append(row["measures"].copy())
-    return np.array(ends, np.int64), np.array(rows, np.float32).reshape(-1, rhythm.INPUTS)
+    return np.array(ends, np.int64), np.array(rows, np.float32).reshape(-1, rhythm_measures.INPUTS)
 
 
 def labelled(record: str, ends: Ints, settings: Settings) -> Ints:
@@ -155,7 +155,7 @@ def labelled(record: str, ends: Ints, settings: Settings) -> Ints:
             before[before == _OTHER] = SKIPPED
         mark(a / reference.fs, b / reference.fs, _VF)
     for k, end in enumerate(ends):
-        window = grid[max(end // step - rhythm.WINDOW * rhythm.POOL // step, 0) : end // step]
+        window = grid[max(end // step - rhythm_measures.WINDOW * rhythm_measures.POOL // step, 0) : end // step]
         shares = [float(np.mean(window == what)) for what in (_OTHER, _VT, _VF)]
         y[k] = _VF if shares[_VF] >= _MOST else _VT if shares[_VT] >= _MOST else _OTHER if shares[0] == 1 else SKIPPED
     return y
@@ -196,18 +196,18 @@ def fit(data: Sequence[Examples], recipe: Recipe) -> rhythm.Network:
     w = np.concatenate([_weights(each, recipe) for each in data])
     mean, scale = x.mean(0), 1.0 / (x.std(0) + 1e-6)
     a, b = rhythm.HIDDEN
-    module = nn.Sequential(nn.Linear(rhythm.INPUTS, a), nn.ReLU(), nn.Linear(a, b), nn.ReLU(), nn.Linear(b, 3))
+    module = nn.Sequential(nn.Linear(rhythm_measures.INPUTS, a), nn.ReLU(), nn.Linear(a, b), nn.ReLU(), nn.Linear(b, 3))
     optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     steps = recipe.epochs * (len(x) // recipe.batch + 1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, total_steps=steps + 1)
     inputs, labels, weights = torch.from_numpy((x - mean) * scale), torch.from_numpy(y), torch.from_numpy(w / w.mean())
-    jitter = torch.full((rhythm.INPUTS,), recipe.jitter)
-    jitter[rhythm.MEASURES.index("rms")] = recipe.gain * float(scale[rhythm.MEASURES.index("rms")])
+    jitter = torch.full((rhythm_measures.INPUTS,), recipe.jitter)
+    jitter[rhythm_measures.MEASURES.index("rms")] = recipe.gain * float(scale[rhythm_measures.MEASURES.index("rms")])
     for _ in range(recipe.epochs):
         order = torch.randperm(len(x))
         for at in range(0, len(x), recipe.batch):
             pick = order[at : at + recipe.batch]
-            noisy = inputs[pick] + torch.randn(len(pick), rhythm.INPUTS) * jitter
+            noisy = inputs[pick] + torch.randn(len(pick), rhythm_measures.INPUTS) * jitter
             loss = nn.functional.cross_entropy(
                 module(noisy), labels[pick], reduction="none", label_smoothing=recipe.smoothing
             )

@@ -211,8 +211,8 @@ def test_values_that_are_not_numbers_never_reach_the_state() -> None:
     x = np.full(720, np.nan, dtype=np.float32)
     core.push([*played(demo(10.0))[:-1], Samples(stream="p", seq=9, start=3600, signal=x[None])])
     kernels = core.state()["kernels"]
-    from monitor import detector_kernel
+    from monitor import detector_layout
 
-    state = np.frombuffer(kernels, detector_kernel.STATE)
+    state = np.frombuffer(kernels, detector_layout.STATE)
     for field in state.dtype.names:
         assert np.isfinite(state[field].astype(float)).all(), field

@@ -8,7 +8,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from monitor import candidates
-from monitor import detector_kernel as kernel
+from monitor import detector_layout as layout
 from monitor.errors import UserError
 
 
@@ -27,17 +27,17 @@ def test_it_computes_what_torch_computes():
 @pytest.mark.parametrize("gain", [0.1, 3.0])
 def test_what_is_seen_knows_no_voltage(gain):
     rng = np.random.default_rng(1)
-    filtered, feature = rng.normal(0, 1, kernel.RING), np.abs(rng.normal(0, 1, kernel.RING))
+    filtered, feature = rng.normal(0, 1, layout.RING), np.abs(rng.normal(0, 1, layout.RING))
     template = rng.normal(0, 1, candidates.WAVE)
     seen = []
     for g in (1.0, gain):
-        states = np.zeros(1, kernel.STATE)
+        states = np.zeros(1, layout.STATE)
         s = states[0]
         s["signal"], s["noise"], s["last_slope"] = 0.5 * g, 0.1 * g, 0.2 * g
         s["rr"], s["rr_change"], s["last_peak"] = 300.0, 20.0, 200
         s["template"] = template
         x = np.empty(candidates.INPUTS, np.float32)
-        candidates.describe(s, filtered * g, feature * g, kernel.RING - 1, 500, 0.6 * g, 0.3 * g, x)
+        candidates.describe(s, filtered * g, feature * g, layout.RING - 1, 500, 0.6 * g, 0.3 * g, x)
         seen.append(x)
     np.testing.assert_allclose(seen[0], seen[1], rtol=1e-5, atol=1e-6)
 

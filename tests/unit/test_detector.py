@@ -6,7 +6,7 @@ from scipy.signal import resample_poly
 from streams import demo, opened, played, with_gap
 
 from monitor.detector import Detector
-from monitor.detector_kernel import AFTER, BEFORE, WINDOW
+from monitor.detector_layout import AFTER, BEFORE, WINDOW
 from monitor.events import FS, Beat, Cause, Closed, Gap, Level, Lost, Opened, Quality, Samples
 from replay.resample import Resampler
 from trainer.dataset import read

@@ -7,6 +7,7 @@ import pytest
 from scipy import signal
 
 from monitor import detector_kernel as kernel
+from monitor import detector_layout as layout
 from monitor import filters
 from monitor.detector import plan
 
@@ -17,13 +18,13 @@ def filtered(settings):
     sections, how = plan(settings)
 
     def run(x, cuts=()):
-        states = np.zeros(1, kernel.STATE)
+        states = np.zeros(1, layout.STATE)
         kernel.reset(states[0], 0)
         edges = [0, *cuts, len(x)]
         for first, last in pairwise(edges):
             kernel.filter_block(states[0], sections, how.integration, x, first, last)
             states[0]["next"] = last
-        last = np.arange(len(x) - kernel.RING, len(x)) & (kernel.RING - 1)
+        last = np.arange(len(x) - layout.RING, len(x)) & (layout.RING - 1)
         return states[0]["filtered"][last], states[0]["feature"][last]
 
     return run
@@ -36,8 +37,8 @@ def test_the_kernel_filters_as_scipy_does(settings, filtered):
     band = signal.sosfilt(sections.band, slow)
     energy = signal.lfilter(np.ones(how.integration) / how.integration, [1.0], band**2)
     waves, features = filtered(x, cuts=(1, 100, 357, 2999))
-    np.testing.assert_allclose(waves, signal.sosfilt(sections.lowpass, slow)[-kernel.RING :], rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(features, np.sqrt(energy[-kernel.RING :]), rtol=1e-7)
+    np.testing.assert_allclose(waves, signal.sosfilt(sections.lowpass, slow)[-layout.RING :], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(features, np.sqrt(energy[-layout.RING :]), rtol=1e-7)
 
 
 def test_a_constant_is_at_rest_from_the_first_sample(filtered):

@@ -6,7 +6,7 @@ from safetensors.numpy import load_file, save_file
 from scipy import signal as dsp
 from streams import demo, played
 
-from monitor import filters, rhythm
+from monitor import filters, rhythm, rhythm_measures
 from monitor.detector import Detector
 from monitor.errors import UserError
 from monitor.events import FS, Rhythm, Samples
@@ -64,23 +64,23 @@ def test_the_amplitude_is_peak_to_peak_in_the_quietest_second(settings):
 
 
 def test_no_measure_but_the_amplitude_knows_a_voltage():
-    tables = rhythm.tables()
-    wave = np.ascontiguousarray(demo(4.0)[: 4 * FS].reshape(-1, rhythm.POOL).mean(1), dtype=np.float64)
+    tables = rhythm_measures.tables()
+    wave = np.ascontiguousarray(demo(4.0)[: 4 * FS].reshape(-1, rhythm_measures.POOL).mean(1), dtype=np.float64)
     wave -= wave.mean()
-    one, ten = np.zeros(rhythm.INPUTS, np.float32), np.zeros(rhythm.INPUTS, np.float32)
-    a = rhythm.describe(wave, wave, tables, one)
-    b = rhythm.describe(10.0 * wave, 10.0 * wave, tables, ten)
+    one, ten = np.zeros(rhythm_measures.INPUTS, np.float32), np.zeros(rhythm_measures.INPUTS, np.float32)
+    a = rhythm_measures.describe(wave, wave, tables, one)
+    b = rhythm_measures.describe(10.0 * wave, 10.0 * wave, tables, ten)
     assert b == pytest.approx(10 * a)
     assert ten[0] == pytest.approx(one[0] + 1.0, abs=1e-5)
     np.testing.assert_allclose(ten[1:], one[1:], rtol=1e-4, atol=1e-5)
 
 
 def test_the_measures_of_a_sine():
-    tables = rhythm.tables()
-    wave = np.sin(2 * np.pi * 5.0 * np.arange(rhythm.WINDOW) / rhythm.RATE)
-    out = np.zeros(rhythm.INPUTS, np.float32)
-    rhythm.describe(wave, wave, tables, out)
-    value = dict(zip(rhythm.MEASURES, out.tolist(), strict=True))
+    tables = rhythm_measures.tables()
+    wave = np.sin(2 * np.pi * 5.0 * np.arange(rhythm_measures.WINDOW) / rhythm_measures.RATE)
+    out = np.zeros(rhythm_measures.INPUTS, np.float32)
+    rhythm_measures.describe(wave, wave, tables, out)
+    value = dict(zip(rhythm_measures.MEASURES, out.tolist(), strict=True))
     assert value["rms"] == pytest.approx(np.log10(np.sqrt(0.5)), abs=1e-3)
     assert value["leakage"] < 0.02
     assert value["crossings"] == pytest.approx(5.0, abs=0.3)
@@ -93,12 +93,12 @@ def test_the_measures_of_a_sine():
 
 def test_the_pooled_signal_equals_scipy(settings):
     """The band-passed ring against ``sosfilt`` on averages of four."""
-    tables = rhythm.tables()
+    tables = rhythm_measures.tables()
     x = demo(2.0).astype(np.float64)
     state = np.zeros(1, rhythm.STATE)
     rhythm.reset(state[0])
     rhythm.fold(state[0], tables, x, (1 << 30) - 1, 0, len(x) - 1)
-    pooled = x.reshape(-1, rhythm.POOL).mean(1)
+    pooled = x.reshape(-1, rhythm_measures.POOL).mean(1)
     np.testing.assert_allclose(state[0]["pooled"][: len(pooled)], pooled, atol=1e-12)
     np.testing.assert_allclose(state[0]["banded"][: len(pooled)], dsp.sosfilt(tables.band, pooled), atol=1e-12)
 
