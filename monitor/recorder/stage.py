@@ -1,7 +1,8 @@
 """The recorder's loop: signals from the source's link, beats and alerts from the classifier's, into files.
 
 It writes checkpoints as the stages between two links do, and its files are part of them: what was written after the
-last is cut off again and comes anew.
+last is cut off again and comes anew. A checkpoint names new files before anything is in them: what a next life finds
+and does not know is somebody else's.
 
 Law: a disk that is full, away or read-only, and files that cannot be opened, end nothing. The signal of that time is
 missing from the record; beats and alerts wait in memory, and in the checkpoint; the status says what cannot be written,
@@ -10,7 +11,7 @@ of one stream without harm to the others, and it is tried again.
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +95,31 @@ class Recorder:
             "wanted": [(name, strip.alert, strip.sample) for name, strip in self._wanted],
         }
 
+    def opens(self, event: Event, *, judged: bool) -> bool:
+        """It wants files that are not there yet."""
+        former = self._files.get(self._names.get(event.stream, ""))
+        if judged:
+            return former is None
+        return isinstance(event, Opened) and (former is None or former.stop > 0)
+
+    def begin(self, events: Sequence[Event]) -> None:
+        """Makes files for the first of these events, which :meth:`opens` them, and for those that will want some too.
+
+        Raises:
+            UserError: there are such files already.
+        """
+        former = self._files.get(self._names.get(events[0].stream, ""))
+        if former is not None:  # the source has begun anew: so does the record
+            former.close_off()
+            del self._names[events[0].stream]
+        for event in (events[0], *(event for event in events if isinstance(event, Opened))):
+            self._of(event.stream)
+
     def signal(self, event: Event) -> None:
         """An event of the source's link."""
-        former = self._files.get(self._names.get(event.stream, ""))
-        if isinstance(event, Opened) and former is not None and former.stop:
-            former.close_off()  # the source has begun anew: so does the record
-            del self._names[event.stream]
-            former = None
-        if former is None and not isinstance(event, Opened):
+        if self.opens(event, judged=False):
+            self.begin([event])
+        elif self._names.get(event.stream) not in self._files:
             return
         files = self._of(event.stream)
         if not isinstance(event, Samples) or not self._resting(files.name):
@@ -184,8 +202,11 @@ def run_recorder(
     next_report = 0.0
     over = False
 
+    pending: dict[Subscriber, Sequence[Event]] = {}
+
     def state() -> dict[str, Any]:
-        return {"recorder": recorder.state(), "in": {"source": signals.state(), "classifier": judgements.state()}}
+        source, classifier = (link.state(pending.get(link, ())) for link in links)
+        return {"recorder": recorder.state(), "in": {"source": source, "classifier": classifier}}
 
     def status() -> Status:
         return report.status(
@@ -209,7 +230,12 @@ def run_recorder(
                 report.took(events)
             else:
                 report.events_in += len(events)
-            for event in events:
+            for k, event in enumerate(events):
+                if recorder.opens(event, judged=link is judgements):
+                    recorder.begin(events[k:])
+                    pending[link] = events[k:]
+                    checkpoints.now(state)
+                    pending.clear()
                 take(event)
             link.acknowledge()
         recorder.turn()
