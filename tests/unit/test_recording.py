@@ -319,7 +319,7 @@ class Link:
         self.events, self.taken, self.over = events, 0, False
 
     finished = property(lambda self: self.over)
-    alive, lost, repaired, rejected, sockets = True, 0, 0, 0, ()
+    gone, lost, repaired, rejected, sockets = False, 0, 0, 0, ()
 
     def receive(self):
         events, self.events = self.events, []
