@@ -95,7 +95,7 @@ class Teller:
                 say(self._stage, "events lost", link=name, stream=loss.stream, first=loss.first, last=loss.last)
             if len(losses) > _LOSSES:
                 say(self._stage, "events lost", link=name, further=len(losses) - _LOSSES)
-        gone = {name for name, link in self._inputs.items() if not (link.alive or link.finished)}
+        gone = {name for name, link in self._inputs.items() if link.gone}
         self._changed("publisher gone", "publisher back", self._gone, gone)
         silent, given_up = self._output.silent, self._output.given_up
         self._changed("subscriber gone", "subscriber back", self._silent, silent)

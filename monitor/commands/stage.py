@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,9 @@ def stage(given: argparse.Namespace, settings: Settings) -> int:
     code = _run(given, settings, Lifeline(given.lifeline, standby=given.standby))
     if given.lifeline is not None:
         # Everything is closed. The interpreter would take half a second more to take torch apart.
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError):  # a disk that is full
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
     return code
 

@@ -22,6 +22,7 @@ from monitor.link import (
     new_context,
     wait,
 )
+from monitor.log import say
 from monitor.snapshot import Fold
 from monitor.stage import Lifeline
 from monitor.supervisor import QUIT
@@ -67,6 +68,20 @@ def check_size(settings: Settings) -> None:
 
 class _Stop(Exception):  # noqa: N818 - no error, as StopIteration
     """The supervisor says that it is over."""
+
+
+def write_line(line: str) -> None:
+    """To standard output, where it can be: a full disk behind it does not end the monitoring.
+
+    Raises:
+        BrokenPipeError: nobody reads any more.
+    """
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        say("dashboard", "line not written", why=error.strerror or str(error))
 
 
 class Wishes:
@@ -167,7 +182,7 @@ def show(links: dict[str, str], settings: Settings, headless: bool, lifeline: Li
     try:
         with contextlib.suppress(_Stop):
             if plain:
-                run_lines(fold, feed.receive, lambda line: print(line, flush=True))
+                run_lines(fold, feed.receive, write_line)
             else:
                 keyboard = Keyboard(sys.stdin.fileno())
                 left = run_screen(fold, feed.receive, settings, terminal(), keyboard, feed.wishes)

@@ -89,6 +89,7 @@ class Subscriber:
         self._spoke = 0.0
         self.heard = time.monotonic()
         """When the publisher was last heard of, monotonic seconds."""
+        self._listened = self.heard
         self._losses: list[Loss] = []
         self.lost = 0
         self.repaired = 0
@@ -119,12 +120,19 @@ class Subscriber:
         return time.monotonic() - self.heard < self._settings.dead_s
 
     @property
+    def gone(self) -> bool:
+        """The publisher was there, and is silent since ``link.dead_s`` though this end has listened."""
+        met = self._run is not None and not self.finished
+        return met and self._listened - self.heard >= self._settings.dead_s
+
+    @property
     def _missing(self) -> bool:
         return self._told > self._number or any(track.held for track in self._tracks.values())
 
     def receive(self) -> list[Wired]:
         """All events that are here and in order, and the publisher's reports; never waits."""
         out: list[Wired] = []
+        self._listened = time.monotonic()
         if not self._greeted:
             self._greeted = True
             self._request(self._hello)

@@ -141,25 +141,15 @@ def names_in(folder: Path) -> list[str]:
     return sorted({name for name, _, kind in (path.name.partition(".") for path in folder.iterdir()) if kind in kinds})
 
 
-def refuse_old(folder: Path, name: str) -> None:
-    """Sees to it that nothing is written over.
-
-    Raises:
-        UserError: there are files of that name.
-    """
-    if there := [path for path in (folder / f"{name}.{kind}" for kind in KINDS) if _size(path)]:
-        raise UserError(f"{there[0]} is there already, and no state to go on from: choose another folder")
-
-
 class StreamFiles:
-    """The files of one stream. Without a state they begin empty, whatever there was: see :func:`refuse_old`.
+    """The files of one stream.
 
     Args:
         folder: that they lie in; it is there.
         state: to go on from, as :meth:`state` gave it.
 
     Raises:
-        UserError: they are not what the state says.
+        UserError: there are such files already, or they are not what the state says.
         OSError: those of a state cannot be opened; new ones that cannot be are tried again later.
     """
 
@@ -168,6 +158,8 @@ class StreamFiles:
         self._folder = folder
         lengths = state["lengths"] if state is not None else [0, 0, 0]
         paths = [folder / f"{name}.{kind}" for kind in KINDS]
+        if state is None and (there := [path for path in paths if _size(path)]):
+            raise UserError(f"{there[0]} is there already, and no state to go on from: choose another folder")
         self._signal, self._verdicts, self._alarms = (Growing(p, n) for p, n in zip(paths, lengths, strict=True))
         self._leads: tuple[str, ...] = tuple(state["leads"]) if state is not None else ()
         self._opened: list[float] = list(state["opened"]) if state is not None else [0.0]

@@ -1,7 +1,8 @@
 """The recorder's loop: signals from the source's link, beats and alerts from the classifier's, into files.
 
 It writes checkpoints as the stages between two links do, and its files are part of them: what was written after the
-last is cut off again and comes anew.
+last is cut off again and comes anew. A checkpoint names new files before anything is in them: what a next life finds
+and does not know is somebody else's.
 
 Law: a disk that is full, away or read-only, and files that cannot be opened, end nothing. The signal of that time is
 missing from the record; beats and alerts wait in memory, and in the checkpoint; the status says what cannot be written,
@@ -19,7 +20,7 @@ from monitor.events import Alert, AlertState, Event, Opened, Samples, Status
 from monitor.link import Publisher, Subscriber, wait
 from monitor.log import say
 from monitor.recorder import strips
-from monitor.recorder.files import StreamFiles, file_name, names_in, refuse_old
+from monitor.recorder.files import StreamFiles, file_name, names_in
 from monitor.report import Reporter, Teller
 from monitor.stage import Checkpoints, Lifeline
 
@@ -46,7 +47,7 @@ class Recorder:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._names: dict[str, str] = {}
-        """Of the files, by stream that has not ended."""
+        """Of the files, by stream."""
         self._taken = names_in(folder) if beside else []
         self._files: dict[str, StreamFiles] = {}
         """By their names; those of streams that have ended until all is written."""
@@ -94,28 +95,31 @@ class Recorder:
             "wanted": [(name, strip.alert, strip.sample) for name, strip in self._wanted],
         }
 
-    def begin(self, events: Sequence[Event]) -> bool:
-        """Names the files of the streams that are new in these events; whether there are any.
+    def opens(self, event: Event, *, judged: bool) -> bool:
+        """It wants files that are not there yet."""
+        former = self._files.get(self._names.get(event.stream, ""))
+        if judged:
+            return former is None
+        return isinstance(event, Opened) and (former is None or former.stop > 0)
 
-        The names must be in a checkpoint before the events are taken: what is found under them after a death is then
-        known to be one's own.
+    def begin(self, events: Sequence[Event]) -> None:
+        """Makes files for the first of these events, which :meth:`opens` them, and for those that will want some too.
 
         Raises:
-            UserError: there are files of that name, of another run.
+            UserError: there are such files already.
         """
-        new = {event.stream for event in events if event.stream not in self._names}
-        for stream in sorted(new):
-            self._name(stream)
-        return bool(new)
+        former = self._files.get(self._names.get(events[0].stream, ""))
+        if former is not None:  # the source has begun anew: so does the record
+            former.close_off()
+            del self._names[events[0].stream]
+        for event in (events[0], *(event for event in events if isinstance(event, Opened))):
+            self._of(event.stream)
 
     def signal(self, event: Event) -> None:
         """An event of the source's link."""
-        former = self._files.get(self._names.get(event.stream, ""))
-        if isinstance(event, Opened) and former is not None and former.stop:
-            former.close_off()  # the source has begun anew: so does the record
-            del self._names[event.stream]
-            former = None
-        if former is None and not isinstance(event, Opened):
+        if self.opens(event, judged=False):
+            self.begin([event])
+        elif self._names.get(event.stream) not in self._files:
             return
         files = self._of(event.stream)
         if not isinstance(event, Samples) or not self._resting(files.name):
@@ -147,7 +151,6 @@ class Recorder:
                 files.close()
                 del self._files[name]
                 self._refused.pop(name, None)
-                self._names = {stream: own for stream, own in self._names.items() if own != name}
 
     def finish(self) -> None:
         """Headers and annotations of what there is; an end that was not the streams' own."""
@@ -163,17 +166,13 @@ class Recorder:
         return name in self._refused and time.monotonic() - self._refused[name][0] < _RETRY_S
 
     def _of(self, stream: str) -> StreamFiles:
-        name = self._names.get(stream) or self._name(stream)
+        name = self._names.get(stream, "")
         if name not in self._files:
+            name = file_name(stream, self._taken)
             self._files[name] = StreamFiles(self._folder, name)
+            self._names[stream] = name
+            self._taken.append(name)
         return self._files[name]
-
-    def _name(self, stream: str) -> str:
-        name = file_name(stream, self._taken)
-        refuse_old(self._folder, name)
-        self._names[stream] = name
-        self._taken.append(name)
-        return name
 
     def _try(self, name: str, write: Callable[[], None]) -> bool:
         try:
@@ -203,9 +202,11 @@ def run_recorder(
     next_report = 0.0
     over = False
 
-    def state(coming: Sequence[Event] = (), link: Subscriber | None = None) -> dict[str, Any]:
-        one, other = (each.state(coming if each is link else ()) for each in links)
-        return {"recorder": recorder.state(), "in": {"source": one, "classifier": other}}
+    pending: dict[Subscriber, Sequence[Event]] = {}
+
+    def state() -> dict[str, Any]:
+        source, classifier = (link.state(pending.get(link, ())) for link in links)
+        return {"recorder": recorder.state(), "in": {"source": source, "classifier": classifier}}
 
     def status() -> Status:
         return report.status(
@@ -229,9 +230,12 @@ def run_recorder(
                 report.took(events)
             else:
                 report.events_in += len(events)
-            if recorder.begin(events):
-                checkpoints.now(functools.partial(state, events, link))
-            for event in events:
+            for k, event in enumerate(events):
+                if recorder.opens(event, judged=link is judgements):
+                    recorder.begin(events[k:])
+                    pending[link] = events[k:]
+                    checkpoints.now(state)
+                    pending.clear()
                 take(event)
             link.acknowledge()
         recorder.turn()

@@ -131,6 +131,17 @@ def test_results_that_would_overwrite_each_other(tmp_path):
     one_line(cli("annotate", "mitdb/100", "/x/100", "--out", str(tmp_path)), 2, "two records are called 100")
 
 
+def test_a_folder_that_cannot_be_recorded_to(tmp_path):
+    (tmp_path / "file").write_text("")
+    one_line(run("--source", "replay:demo", "--record", str(tmp_path / "file" / "x")), 1, "--record", "Not a directory")
+
+
+def test_metrics_for_everybody(tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text('[metrics]\nhost = "0.0.0.0"\nport = 9464\n')
+    one_line(run("--source", "replay:demo", "--config", str(config)), 1, "[metrics] host 0.0.0.0", "127.0.0.1")
+
+
 def test_nobody_to_watch():
     one_line(cli("watch", f"127.0.0.1:{free_port()}", "--headless"), 1, "no ecg-monitor answers")
 

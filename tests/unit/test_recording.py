@@ -310,3 +310,76 @@ def test_gaps_and_extremes(tmp_path):
 )
 def test_names_of_files(stream, taken, name):
     assert file_name(stream, taken) == name
+
+
+class Link:
+    """A link's end that has brought what it is given; its state says what was taken."""
+
+    def __init__(self, events):
+        self.events, self.taken, self.over = events, 0, False
+
+    finished = property(lambda self: self.over)
+    gone, lost, repaired, rejected, sockets = False, 0, 0, 0, ()
+
+    def receive(self):
+        events, self.events = self.events, []
+        self.taken += len(events)
+        return events
+
+    def state(self, pending=()):
+        return {"taken": self.taken - len(pending), "over": self.over}
+
+    def acknowledge(self): ...
+    def settled(self, state): ...
+    def losses(self):
+        return []
+
+
+class Publisher:
+    socket, silent, given_up = 0, frozenset(), frozenset()
+
+    def serve(self): ...
+    def report(self, status): ...
+
+
+class Lifeline:
+    descriptors = ()
+
+    def __init__(self, turns):
+        self.turns = turns
+
+    def stopped(self, readable):
+        self.turns -= 1
+        return self.turns < 0
+
+    def alive(self): ...
+
+
+def test_new_files_are_in_a_checkpoint_before_anything_is_in_them(tmp_path, settings, monkeypatch):
+    """A recorder that dies in its first second must know its own files again."""
+    from monitor import keeper
+    from monitor.keeper import Keeper
+    from monitor.stage import Checkpoints
+
+    events = chunks(demo(3.0))
+    folder, path = tmp_path / "rec", tmp_path / "recorder.state"
+    monkeypatch.setattr(recording, "wait", lambda sockets, seconds: set())
+    seldom = msgspec.structs.replace(settings.checkpoint, every_s=1000.0)
+    checkpoints = Checkpoints(Keeper(path, "foot"), seldom)
+    first = Recorder(folder)
+    recording.run_recorder(
+        first, Link(events[:3]), Link([verdict(5, 2)]), Publisher(), Lifeline(1), settings, checkpoints
+    )
+    assert len(recorded(folder)) == 720
+    first.close()
+    checkpoints.close()
+    state = keeper.read(path, "foot")
+    assert state["in"]["source"]["taken"] == 0, "of what comes again nothing may count as taken"
+    second = Recorder(folder, state["recorder"])
+    assert len(recorded(folder)) == 0
+    for event in events:
+        second.signal(event)
+    second.judged(verdict(5, 2))
+    second.close()
+    np.testing.assert_array_equal(recorded(folder), steps(demo(3.0)))
+    assert lines(folder) == [5]

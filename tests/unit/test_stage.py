@@ -31,7 +31,7 @@ class World:
     rejected = lost = repaired = 0
     answering = congested = False
     drained = settled = alive = True
-    silent = given_up = frozenset()
+    silent = given_up = gone = frozenset()
     sockets = ()
     descriptors = ()
     socket = 0
