@@ -49,7 +49,7 @@ format: $(READY_DEV) ## lay the code out
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY_BENCH) ## accuracy and speed beside the peers (three hours)
+bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 	$(BIN)/python -m bench.accuracy_rpeaks
 	$(BIN)/python -m bench.rpeaks_speed
 	for seed in $(SEEDS); do $(BIN)/ecg-train fit --final --set seed=$$seed --out runs/ds1-$$seed || exit 1; done
@@ -62,6 +62,8 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (three hours)
 	done
 	$(BIN)/python -m bench.beats_speed
 	$(BIN)/python -m bench.accuracy_alarms
+	$(BIN)/python -m bench.alert_latency
+	$(BIN)/python -m bench.faults
 
 train: $(READY) ## the weights that ship, anew (half an hour)
 	$(BIN)/ecg-train qrs --out runs/qrs.safetensors

@@ -167,7 +167,7 @@ class Classifier:
         at = 0
         while at < len(rows[0]):
             n = len(rows[0]) - at
-            size = largest if n >= largest else TILE
+            size = largest if n > largest - TILE else TILE
             tiles = [_filled(each[at : at + size], size) for each in rows]
             with torch.inference_mode():
                 given = function(*(torch.from_numpy(tile).to(self._device) for tile in tiles))

@@ -31,7 +31,7 @@ class Network(nn.Module):
         layers: list[nn.Module] = []
         channels, length = CHANNELS, LENGTH
         for width, kernel in zip(_WIDTHS, (7, 5, 5, 3), strict=True):
-            layers += [nn.Conv1d(channels, width, kernel, stride=2, padding=kernel // 2), nn.ReLU()]
+            layers += [nn.Conv1d(channels, width, kernel, stride=2, padding=kernel // 2), nn.ReLU(inplace=True)]
             channels, length = width, (length + 1) // 2
         self.convolutions = nn.Sequential(*layers)
         self.embed = nn.Linear(channels * length + len(FEATURES), EMBEDDING)
@@ -42,7 +42,7 @@ class Network(nn.Module):
     def look(self, x: Tensor, f: Tensor) -> Tensor:
         """What is to be seen of each beat alone: x [B, CHANNELS, LENGTH], f [B, feature] → [B, EMBEDDING]."""
         shape = self.convolutions(x).flatten(1)
-        return torch.relu(self.embed(torch.cat((shape, f), dim=-1)))
+        return torch.relu_(self.embed(torch.cat((shape, f), dim=-1)))
 
     def step(self, seen: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """One beat of each of B patients.

@@ -185,8 +185,8 @@ def test_what_ended_early_is_taken_up_and_comes_to_the_same_weights(settings, da
     told = []
     parts = train.fit(TWO, SMALL, settings, tmp_path / "parts", lambda step, row: told.append(step), resumed=True)
     assert told == [4]
-    (one, origin), (two, same) = load(parts), load(whole)
-    assert origin == same
+    (one, one_origin), (two, two_origin) = load(whole), load(parts)
+    assert one_origin == two_origin
     for a, b in zip(one.parameters(), two.parameters(), strict=True):
         assert torch.equal(a, b)
     assert (tmp_path / "parts" / "log.csv").read_text() == (tmp_path / "whole" / "log.csv").read_text()
