@@ -11,12 +11,15 @@ import os
 import queue
 import struct
 import threading
+import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from monitor.config import CheckpointSettings
 
 MAGIC = b"ECGS"
 VERSION = 1
@@ -178,3 +181,52 @@ class Keeper:
             body, token, files = job
             self._try(body, files)
             self._done.put(token)
+
+
+class Checkpoints:
+    """When a stage's checkpoints are due, and what became of them.
+
+    Args:
+        keeper: writes them; None: the stage keeps none.
+    """
+
+    def __init__(self, keeper: Keeper | None, settings: CheckpointSettings) -> None:
+        self._keeper = keeper
+        self._settings = settings
+        self._due = time.monotonic() + settings.every_s
+
+    @property
+    def trouble(self) -> str:
+        return self._keeper.trouble if self._keeper is not None else ""
+
+    @property
+    def none(self) -> bool:
+        """The stage keeps none."""
+        return self._keeper is None
+
+    def take(self, state: Callable[[], dict[str, Any]], *, at_once: bool = False, files: Sequence[int] = ()) -> None:
+        """Begins one if it is due, or is wanted ``at_once``; ``state()["in"]`` comes back from :meth:`done`.
+
+        ``files``: descriptors of what belongs to it."""
+        if self._keeper is None or self._keeper.busy:
+            return
+        began = time.monotonic()
+        if began < self._due and not at_once:
+            return
+        taken = state()
+        self._keeper.write(taken, taken.get("in"), files)
+        cost = time.monotonic() - began
+        self._due = began + max(self._settings.every_s, cost / self._settings.share)
+
+    def now(self, state: Callable[[], dict[str, Any]]) -> None:
+        """Takes one, and returns when it is written."""
+        if self._keeper is not None:
+            self._keeper.write_now(state())
+
+    def done(self) -> list[Any]:
+        """``state()["in"]`` of those written since the last call."""
+        return self._keeper.done() if self._keeper is not None else []
+
+    def close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.close()

@@ -19,15 +19,15 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
 import msgspec
 
-from monitor.config import CheckpointSettings, LinkSettings
+from monitor.config import LinkSettings
 from monitor.events import Alert, Closed, Command, Event, Gap, Lost, Samples, Status, position
-from monitor.keeper import Keeper
+from monitor.keeper import Checkpoints
 from monitor.link import AlertSocket, ControlSocket, Publisher, Subscriber, wait
 from monitor.report import Reporter, Teller
 
@@ -144,55 +144,6 @@ def stamped(events: Sequence[Event], now: float) -> list[Event]:
         msgspec.structs.replace(event, published_time=round(now, 4)) if isinstance(event, Alert) else event
         for event in events
     ]
-
-
-class Checkpoints:
-    """When a stage's checkpoints are due, and what became of them.
-
-    Args:
-        keeper: writes them; None: the stage keeps none.
-    """
-
-    def __init__(self, keeper: Keeper | None, settings: CheckpointSettings) -> None:
-        self._keeper = keeper
-        self._settings = settings
-        self._due = time.monotonic() + settings.every_s
-
-    @property
-    def trouble(self) -> str:
-        return self._keeper.trouble if self._keeper is not None else ""
-
-    @property
-    def none(self) -> bool:
-        """The stage keeps none."""
-        return self._keeper is None
-
-    def take(self, state: Callable[[], dict[str, Any]], *, at_once: bool = False, files: Sequence[int] = ()) -> None:
-        """Begins one if it is due, or is wanted ``at_once``; ``state()["in"]`` comes back from :meth:`done`.
-
-        ``files``: descriptors of what belongs to it."""
-        if self._keeper is None or self._keeper.busy:
-            return
-        began = time.monotonic()
-        if began < self._due and not at_once:
-            return
-        taken = state()
-        self._keeper.write(taken, taken.get("in"), files)
-        cost = time.monotonic() - began
-        self._due = began + max(self._settings.every_s, cost / self._settings.share)
-
-    def now(self, state: Callable[[], dict[str, Any]]) -> None:
-        """Takes one, and returns when it is written."""
-        if self._keeper is not None:
-            self._keeper.write_now(state())
-
-    def done(self) -> list[Any]:
-        """``state()["in"]`` of those written since the last call."""
-        return self._keeper.done() if self._keeper is not None else []
-
-    def close(self) -> None:
-        if self._keeper is not None:
-            self._keeper.close()
 
 
 def repeatable(event: Event) -> bool:

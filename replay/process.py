@@ -5,11 +5,11 @@ from typing import Any
 
 from monitor.config import LinkSettings, Settings
 from monitor.events import Closed, Event, Status, position
-from monitor.keeper import Keeper
+from monitor.keeper import Checkpoints, Keeper
 from monitor.link import Publisher, new_context, wait
 from monitor.report import Reporter, Teller
 from monitor.sources import Source, SourceRequest, open_source
-from monitor.stage import Checkpoints, Lifeline, gone, until_farewell
+from monitor.stage import Lifeline, gone, until_farewell
 from replay.pacer import Pacer
 
 _SLICE_S = 0.05

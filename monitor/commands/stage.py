@@ -16,11 +16,11 @@ import msgspec
 from monitor import keeper
 from monitor.config import Settings
 from monitor.errors import UsageError, UserError
-from monitor.keeper import Keeper
+from monitor.keeper import Checkpoints, Keeper
 from monitor.link import AlertSocket, ControlSocket, Publisher, Subscriber, new_context
 from monitor.log import say
 from monitor.sources import SourceRequest, open_source, stream_name
-from monitor.stage import Checkpoints, Core, Lifeline, Stage
+from monitor.stage import Core, Lifeline, Stage
 
 _STATE = 2
 """Version of what the checkpoints hold; to be raised when a core's state changes its layout."""

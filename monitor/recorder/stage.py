@@ -17,12 +17,13 @@ from typing import Any
 
 from monitor.config import Settings
 from monitor.events import Alert, AlertState, Event, Opened, Samples, Status
+from monitor.keeper import Checkpoints
 from monitor.link import Publisher, Subscriber, wait
 from monitor.log import say
 from monitor.recorder import strips
 from monitor.recorder.files import StreamFiles, file_name, names_in
 from monitor.report import Reporter, Teller
-from monitor.stage import Checkpoints, Lifeline
+from monitor.stage import Lifeline
 
 _IDLE_S = 0.05
 """s; the loop looks at the clock this often even when nothing comes."""

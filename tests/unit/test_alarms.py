@@ -8,7 +8,7 @@ import pytest
 from patients import Patient, irregular, latching
 
 from monitor import config
-from monitor.alarms import TRANSITIONS, Act, Alarms, Sight
+from monitor.alarms import Alarms
 from monitor.errors import UsageError
 from monitor.events import (
     Acknowledge,
@@ -23,6 +23,7 @@ from monitor.events import (
 )
 from monitor.patient import Phase
 from monitor.rules import BY_KIND, OVERRULED_BY, RULES, Life
+from monitor.transitions import TRANSITIONS, Act, Sight
 from monitor.wire import alert_schema, encode_alert
 
 N, V = BeatClass.N, BeatClass.V

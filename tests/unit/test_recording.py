@@ -358,8 +358,7 @@ class Lifeline:
 def test_new_files_are_in_a_checkpoint_before_anything_is_in_them(tmp_path, settings, monkeypatch):
     """A recorder that dies in its first second must know its own files again."""
     from monitor import keeper
-    from monitor.keeper import Keeper
-    from monitor.stage import Checkpoints
+    from monitor.keeper import Checkpoints, Keeper
 
     events = chunks(demo(3.0))
     folder, path = tmp_path / "rec", tmp_path / "recorder.state"

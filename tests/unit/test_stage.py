@@ -5,7 +5,8 @@ import pytest
 from streams import opened, played
 
 from monitor.events import Acknowledge, Gap, Lost, Samples
-from monitor.stage import Checkpoints, Stage, repeatable
+from monitor.keeper import Checkpoints
+from monitor.stage import Stage, repeatable
 
 
 class Core:
