@@ -29,8 +29,9 @@ from monitor.systemd import Notifier
 
 _TICK_S = 0.05
 """s between two looks at the children."""
-_START_S = 60.0
-"""s until every stage must be ready: the first start compiles the kernels."""
+_START_S = 150.0
+"""s until every stage must be ready: the first start compiles the kernels, 15 s of work for a core that may be slow or
+busy."""
 _SIGNS = 4096
 """Signs of life read at once."""
 _BEGINNING_S = 10.0

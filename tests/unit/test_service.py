@@ -5,6 +5,7 @@ import shlex
 import tomllib
 from pathlib import Path
 
+from monitor import supervisor
 from monitor.cli import parser
 
 TOP = Path(__file__).resolve().parents[2]
@@ -32,6 +33,7 @@ def test_the_unit_file_fits_the_program(settings):
     assert str(given.state).startswith(own)
     assert service["Type"] == "notify"
     assert int(service["WatchdogSec"]) > 2 * settings.supervisor.hang_s, "a hung stage would be the service's end"
+    assert int(service["TimeoutStartSec"]) > supervisor._START_S, "the supervisor's own line would not be read"
     assert int(service["TimeoutStopSec"]) > settings.supervisor.stop_s
     assert int(service["SuccessExitStatus"]) == 128 + 15
 
