@@ -15,7 +15,6 @@ import time
 import msgspec
 import pytest
 
-from monitor import supervisor as supervisors
 from monitor.child import Child
 from monitor.errors import UserError
 from monitor.log import Logbook
@@ -66,13 +65,15 @@ def quick(settings):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, quick):
-    def begin(children, *, ends=2.0, settings=quick, notifier=None, beginning=0.0):
+    def begin(children, *, ends=2.0, settings=quick, notifier=None, later=False):
         stage = tmp_path / "stage"
         stage.write_text(_STAGE.format(python=sys.executable, ends=ends))
         stage.chmod(0o700)
         monkeypatch.setattr(sys, "executable", str(stage))
-        monkeypatch.setattr(supervisors, "_BEGINNING_S", beginning)
-        return Supervisor(children, tmp_path, settings, notifier=notifier).run()
+        supervisor = Supervisor(children, tmp_path, settings, notifier=notifier)
+        if later:
+            supervisor._ready_at = time.monotonic() - 1000.0
+        return supervisor.run()
 
     return begin
 
@@ -108,12 +109,12 @@ def test_an_essential_stage_that_does_ends_the_daemon(run):
 
 def test_a_mistake_ends_the_daemon_with_its_line_in_the_beginning(run):
     with pytest.raises(UserError, match=r"^a file is in the way$"):
-        run([child("recorder", "mistaken", essential=False), dashboard()], beginning=10.0)
+        run([child("recorder", "mistaken", essential=False), dashboard()])
 
 
 def test_later_it_does_not(run, tmp_path):
     with pytest.raises(UserError, match=r"recorder had to be left out: .* exit code 1: a file is in the way$"):
-        run([child("recorder", "mistaken", essential=False), dashboard()])
+        run([child("recorder", "mistaken", essential=False), dashboard()], later=True)
     assert log(tmp_path)[0]["how"] == "exit code 1: a file is in the way"
 
 
