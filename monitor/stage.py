@@ -207,8 +207,7 @@ class Stage:
                 return
             self._serve()
             if self._publisher.congested:
-                if self._subscriber.alive:
-                    self._subscriber.keep_alive()
+                self._subscriber.keep_alive()
                 continue
             if not self._pending:
                 self._receive()

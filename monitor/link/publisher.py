@@ -25,6 +25,8 @@ REPORTS = b"ecg/report"
 _REPLY_PAGES = 64
 _REPLY_BYTES = 262_144
 """Pages and bytes in one message of an answer: few enough not to fill a socket's queue, and no great burst."""
+_GIVE_UP = 10
+"""Times ``link.hold_s`` of silence after which a durable subscriber will not come back: checkpoints need not grow."""
 _FORGET = 10
 """Times ``link.dead_s`` of silence after which nothing is remembered of a subscriber."""
 
@@ -267,6 +269,9 @@ class Publisher:
 
     def _settle(self) -> None:
         """Moves ``_settled`` on."""
+        now = time.monotonic()
+        gone = _GIVE_UP * self._settings.hold_s
+        self._keeping = {name: each for name, each in self._keeping.items() if now - each.heard < gone}
         kept = [each.upto for each in self._keeping.values()]
         if self._history:
             self._settled = max(self._settled, self._history[0].number - 1)
