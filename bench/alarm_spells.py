@@ -104,7 +104,7 @@ class Monitor:
         source.close()
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_bytes(wire.encode(events, run=1, number=1))
+            kept.write_bytes(wire.encode(events, run=1, lineage=1, number=1))
         return events
 
 

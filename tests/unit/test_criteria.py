@@ -42,9 +42,14 @@ def test_couplet(patient):
     assert patient.alerts[1].sample - patient.alerts[0].sample >= 10 * FS
 
 
-def test_two_slow_ventricular_beats_are_no_couplet(patient):
-    patient.beats("NNNN").beats("VV", rr=0.9).beats("NN")
+def test_two_ventricular_escape_beats_are_no_couplet(patient):
+    patient.beats("NNNN").beats("VV", rr=1.3).beats("NN")
     assert patient.raised() == []
+
+
+def test_a_couplet_may_be_slow(patient):
+    patient.beats("NNNN").beats("VV", rr=0.8).beats("NN")
+    assert patient.raised() == ["couplet"]
 
 
 def test_v_run_is_updated_and_ends_with_the_run(patient):
