@@ -23,7 +23,7 @@ from bench.peers import PEERS, Detect, quietly
 from monitor import config
 from monitor.config import Settings
 from monitor.detector import Detector
-from monitor.events import FS, Beat, Closed, Opened, Quality, Samples
+from monitor.events import FS, Beat, Closed, Event, Opened, Quality, Samples
 from replay import physionet
 from trainer.dataset import read_signal
 from trainer.ec57 import MATCH_WINDOW_S, Detection, detection, match
@@ -56,7 +56,7 @@ class Row:
 def ours(name: str, reference: Reference, settings: Settings, row: Row) -> None:
     """One record through the live kernel, in chunks of a second."""
     signal = read_signal(name, 0, settings)
-    events = [
+    events: list[Event] = [
         Opened(stream="s", seq=1, source="", fs=FS, leads=("",), start_time=0.0, length=None),
         *(
             Samples(stream="s", seq=2 + k, start=at, signal=signal[None, at : at + FS])
@@ -198,9 +198,9 @@ def show_quality(settings: Settings) -> None:
         chosen = [strips[name] for name in classes if classes[name] == label]
         beats, reports = joined(chosen)
         row(f"challenge2017, {len(chosen)} strips of class {label} ({meaning})", beats, reports)
-    noise = {name: float(np.mean([r.noise for r in reports])) for name, (_, reports) in strips.items() if reports}
-    bad = np.array([noise[name] for name in noise if classes[name] == "~"])
-    rest = np.array([noise[name] for name in noise if classes[name] != "~"])
+    levels = {name: float(np.mean([r.noise for r in reports])) for name, (_, reports) in strips.items() if reports}
+    bad = np.array([levels[name] for name in levels if classes[name] == "~"])
+    rest = np.array([levels[name] for name in levels if classes[name] != "~"])
     area = np.mean((bad[:, None] > rest[None]) + 0.5 * (bad[:, None] == rest[None]))
     print(f"\nMean noise of a strip tells challenge2017's noise class from the others with an ROC area of {area:.3f}.")
 

@@ -155,12 +155,12 @@ def reference_alarms(reference: Reference, settings: Settings) -> list[Spell]:
     last = 0
     for raw, label in zip(reference.samples, reference.labels, strict=True):
         sample = round(int(raw) * FS / reference.fs)
-        p = tuple(1.0 if name is label else 0.0 for name in BeatClass)
+        n, s, v, f, q = (1.0 if name is label else 0.0 for name in BeatClass)
         verdicts.append(
             Verdict(
-                stream="r", seq=1, sample=sample, label=label, probabilities=p, rr=sample - last if last else None,
-                level=Level.GOOD, amplitude=1.0, p_likeness=0.0, p_amplitude=0.0,
-            )  # type: ignore[arg-type]
+                stream="r", seq=1, sample=sample, label=label, probabilities=(n, s, v, f, q),
+                rr=sample - last if last else None, level=Level.GOOD, amplitude=1.0, p_likeness=0.0, p_amplitude=0.0,
+            )
         )  # fmt: skip
         last = sample
     events: list[Event] = [

@@ -44,7 +44,7 @@ def neurokit(method: str) -> Detect:
 
 
 def sleepecg(signal: Signal, fs: float) -> Ints:
-    from sleepecg import detect_heartbeats
+    from sleepecg import detect_heartbeats  # type: ignore[attr-defined]  # public, but its package has no __all__
 
     return np.asarray(detect_heartbeats(signal, fs), dtype=np.int64)
 

@@ -98,7 +98,7 @@ def main() -> None:
     records = [read_signal("mitdb/100", 0, settings)]
     n = len(records[0])
     many = [np.roll(records[0], -600 * k)[: STREAM_S * FS] for k in range(STREAMS)]
-    cases: dict[str, tuple[Callable[[], None], int]] = {
+    cases: dict[str, tuple[Callable[[], object], int]] = {
         "kernel, one stream, whole array": (kernel_alone(records[:1], n), n),
         "kernel, one stream, chunks of 1 s": (kernel_alone(records[:1], FS), n),
         "kernel, 1,000 streams, chunks of 1 s": (kernel_alone(many, FS), STREAMS * STREAM_S * FS),
