@@ -170,6 +170,17 @@ def test_a_fit_is_the_same_twice_and_writes_what_it_says(settings, data_dir, tmp
     assert len((tmp_path / "a" / "log.csv").read_text().splitlines()) == 3
 
 
+def test_the_command_trains_and_says_where_the_weights_are(settings, data_dir, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(PROTOCOLS, "between-patients", TWO)
+    sets = ["steps=2", "chunk=16", "batch=3", "copies=1", "composed_copies=0", "reports=1"]
+    words = [word for each in sets for word in ("--set", each)]
+    assert main(["fit", "--out", str(tmp_path / "a"), "--device", "cpu", *words]) == 0
+    said = capsys.readouterr().out
+    assert "step 2: train_loss" in said
+    assert said.rstrip().endswith("weights.safetensors")
+    load(tmp_path / "a" / "weights.safetensors")
+
+
 class EndedError(Exception):
     """As if the power had gone."""
 
