@@ -244,6 +244,7 @@ def test_the_rate_rises_and_falls_to_nothing():
     assert rates[200] == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.timeout(300)  # two more interpreters that load torch and prepare the sequences
 def test_two_processes_learn_together(settings, data_dir, tmp_path):
     """As torchrun starts them: one file of weights, of gradients that are means."""
     script = tmp_path / "two.py"
@@ -257,7 +258,7 @@ def test_two_processes_learn_together(settings, data_dir, tmp_path):
     words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
     here = Path(__file__).parent
     path = os.pathsep.join([str(here.parents[1]), str(here), *sys.path])
-    done = subprocess.run(words, capture_output=True, text=True, timeout=110, env=os.environ | {"PYTHONPATH": path})
+    done = subprocess.run(words, capture_output=True, text=True, timeout=280, env=os.environ | {"PYTHONPATH": path})
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["2", "4"]
     load(tmp_path / "weights.safetensors")
