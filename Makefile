@@ -56,10 +56,10 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 	$(BIN)/python -m bench.accuracy_beats $(foreach seed,$(SEEDS),runs/ds1-$(seed))
 	for part in $(PARTS); do $(BIN)/ecg-train fit --protocol svdb-$$part $(LONG) --set steps=1200 --out runs/svdb-$$part || exit 1; done
 	$(BIN)/python -m bench.accuracy_beats --parts $(foreach part,$(PARTS),runs/svdb-$(part))
-	for of in within-patients within-patients-rebalanced; do \
-	  $(BIN)/ecg-train fit --protocol $$of $(WITHIN) --set steps=4000 --out runs/$$of || exit 1; \
-	  $(BIN)/ecg-train evaluate --protocol $$of --weights runs/$$of/weights.safetensors || exit 1; \
-	done
+	$(BIN)/ecg-train fit --protocol within-patients $(WITHIN) --set steps=4000 --out runs/within
+	$(BIN)/ecg-train evaluate --protocol within-patients --weights runs/within/weights.safetensors
+	$(BIN)/ecg-train fit --protocol within-patients-rebalanced $(WITHIN) --set steps=1800 --out runs/rebalanced
+	$(BIN)/ecg-train evaluate --protocol within-patients-rebalanced --weights runs/rebalanced/weights.safetensors
 	$(BIN)/python -m bench.beats_speed
 	$(BIN)/python -m bench.accuracy_alarms
 	$(BIN)/python -m bench.alert_latency

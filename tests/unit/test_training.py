@@ -170,6 +170,17 @@ def test_a_fit_is_the_same_twice_and_writes_what_it_says(settings, data_dir, tmp
     assert len((tmp_path / "a" / "log.csv").read_text().splitlines()) == 3
 
 
+def test_the_command_trains_and_says_where_the_weights_are(settings, data_dir, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(PROTOCOLS, "between-patients", TWO)
+    sets = ["steps=2", "chunk=16", "batch=3", "copies=1", "composed_copies=0", "reports=1"]
+    words = [word for each in sets for word in ("--set", each)]
+    assert main(["fit", "--out", str(tmp_path / "a"), "--device", "cpu", *words]) == 0
+    said = capsys.readouterr().out
+    assert "step 2: train_loss" in said
+    assert said.rstrip().endswith("weights.safetensors")
+    load(tmp_path / "a" / "weights.safetensors")
+
+
 class EndedError(Exception):
     """As if the power had gone."""
 
@@ -233,6 +244,7 @@ def test_the_rate_rises_and_falls_to_nothing():
     assert rates[200] == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.timeout(300)  # two more interpreters that load torch and prepare the sequences
 def test_two_processes_learn_together(settings, data_dir, tmp_path):
     """As torchrun starts them: one file of weights, of gradients that are means."""
     script = tmp_path / "two.py"
@@ -246,7 +258,7 @@ def test_two_processes_learn_together(settings, data_dir, tmp_path):
     words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
     here = Path(__file__).parent
     path = os.pathsep.join([str(here.parents[1]), str(here), *sys.path])
-    done = subprocess.run(words, capture_output=True, text=True, timeout=110, env=os.environ | {"PYTHONPATH": path})
+    done = subprocess.run(words, capture_output=True, text=True, timeout=280, env=os.environ | {"PYTHONPATH": path})
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["2", "4"]
     load(tmp_path / "weights.safetensors")
