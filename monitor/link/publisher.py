@@ -317,7 +317,8 @@ class Publisher:
                     if not (name and known.name == name) and now - known.heard < _FORGET * self._settings.dead_s
                 }
                 # What was published before is in the history; the newcomer asks for it.
-                self._peers[identity] = _Peer(needed, name, 0 if needed else self._number, now)
+                acknowledged = peer.acknowledged if peer is not None else 0 if needed else self._number
+                self._peers[identity] = _Peer(needed, name, acknowledged, now)
                 self._awaited.discard(name)
                 if durable and name:
                     self._keeping.setdefault(name, _Keeping({}, now)).heard = now

@@ -1,5 +1,6 @@
 """The receiving end of a link; the laws are the package's."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -83,7 +84,10 @@ class Subscriber:
         self._sure: dict[str, int] = {}
         """By stream: when the answer has ended, what is missing before this sequence number is not to be had."""
         self._tries = 0
-        self._greeted = False
+        self._greeted: float | None = None
+        """When it last said hello."""
+        self._welcomed: int | None = None
+        """The run of the publisher that answered: one that has died may have taken the greeting with it."""
         self._acknowledged = -1
         self._settled: dict[str, int] = {}
         self._spoke = 0.0
@@ -133,10 +137,9 @@ class Subscriber:
         """All events that are here and in order, and the publisher's reports; never waits."""
         out: list[Wired] = []
         self._listened = time.monotonic()
-        if not self._greeted:
-            self._greeted = True
-            self._request(self._hello)
-            self._ask()
+        welcome = self._welcomed is not None and self._run in (None, self._welcomed)
+        if self._greeted is None or (not welcome and time.monotonic() - self._greeted > self._settings.repair_wait_s):
+            self._greet()
         # Answers first: what they bring lets held events go.
         while (parts := take(self._dealer)) is not None:
             self._take_answer(parts, out)
@@ -218,6 +221,8 @@ class Subscriber:
         self._accept(brought, out)
         if self._tries:
             self.repaired += sum(track.last for track in self._tracks.values()) - before
+        if parts[0] == b"hello":
+            self._welcomed = frame.run
         current = parts[1] == b"%d" % self._ask_number
         if current:
             for stream in {event.stream for event in brought if not isinstance(event, Status)}:
@@ -254,10 +259,7 @@ class Subscriber:
             self._asked = None
             for track in self._tracks.values():
                 track.held.clear()  # what they wait for will be sent again, and so will they
-            self._request(self._hello)
-            if self._settled:
-                self._request(Settled(self._settled))
-            self._ask()
+            self._greet()
         self._run = frame.run
 
     def _arrived(self, number: int, *, all_before: bool) -> None:
@@ -301,11 +303,18 @@ class Subscriber:
         self._request(Repair({stream: track.last for stream, track in self._tracks.items()}, self._ask_number))
         self._asked = time.monotonic()
 
+    def _greet(self) -> None:
+        """Says who is there, what its checkpoint holds, and what it misses."""
+        self._greeted = time.monotonic()
+        self._request(self._hello)
+        if self._settled:
+            self._request(Settled(self._settled))
+        self._ask()
+
     def _request(self, request: Request) -> None:
-        try:
+        # What finds the queue full is lost, as it is when the publisher dies: greetings and questions are said again.
+        with contextlib.suppress(zmq.Again):
             self._dealer.send(msgspec.msgpack.encode(request), zmq.NOBLOCK)
-        except zmq.Again:
-            self._greeted = self._greeted and not isinstance(request, Hello)
 
 
 def _release(track: _Track, out: list[Wired]) -> None:

@@ -4,6 +4,7 @@ import time
 
 import msgspec
 import pytest
+import zmq
 from test_link import alert, context, endpoint, gather, link_settings, report, samples, sequences  # noqa: F401
 
 from monitor import link as links
@@ -84,6 +85,24 @@ def test_a_subscriber_that_died_goes_on_where_its_checkpoint_was(context, endpoi
     assert sequences(out) == list(range(1, N + 1))
     assert len(publisher._peers) == 1  # the first is a former life of the second
     second.close()
+    publisher.close()
+
+
+def test_a_greeting_that_died_with_the_publisher_is_said_again(context, endpoint, link_settings):  # noqa: F811
+    """A subscriber that has just been started greets a publisher that is killed before it takes the greeting."""
+    dead = context.socket(zmq.ROUTER)
+    dead.setsockopt(zmq.LINGER, 0)
+    dead.bind(links.requests_of(endpoint))
+    subscriber = Subscriber(context, endpoint, link_settings, needed=True, name="s", durable=True)
+    subscriber.receive()
+    assert b"hello" in dead.recv_multipart()[-1]
+    assert b"repair" in dead.recv_multipart()[-1]
+    dead.close()
+    publisher = Publisher(context, endpoint, link_settings, awaits=["s"])
+    gather(publisher, subscriber, lambda out: not publisher.congested)
+    publisher.send(samples(5))
+    assert sequences(gather(publisher, subscriber, lambda out: len(out) == 5)) == [1, 2, 3, 4, 5]
+    subscriber.close()
     publisher.close()
 
 
