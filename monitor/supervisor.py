@@ -32,6 +32,8 @@ _TICK_S = 0.05
 _START_S = 150.0
 """s until every stage must be ready: the first start compiles the kernels, 15 s of work for a core that may be slow or
 busy."""
+_PARTING_S = 3.0
+"""s that the foreground may take to end by itself after all stages have."""
 _SIGNS = 4096
 """Signs of life read at once."""
 _BEGINNING_S = 10.0
@@ -75,6 +77,8 @@ class Supervisor:
         self._looked = time.monotonic()
         self._ready_at: float | None = None
         """When all were ready, monotonic s."""
+        self._over_at: float | None = None
+        """Since when all but the foreground have ended, monotonic s."""
         self._signal = 0
         self._terminal = _terminal_state()
 
@@ -97,6 +101,9 @@ class Supervisor:
                     return ended
                 self._tell_service()
                 backs = [child for child in self._children if not child.foreground]
+                if self._left_behind(time.monotonic()):
+                    self._let_finish()
+                    return 0
                 if all(child.ready or child.over for child in backs):
                     for child in self._children:
                         if child.foreground and child.process is None and child.again_at is None:
@@ -236,6 +243,14 @@ class Supervisor:
         """What a person did wrong, so that this process could not begin or go on."""
         words = self._logbook.mistake(child.name) if code in (1, 2) else None
         return words or (f"{child.name} ended without a word" if code == 2 else None)
+
+    def _left_behind(self, now: float) -> bool:
+        """All stages have ended, and the foreground does not: it came, or came back, too late to hear of the end."""
+        if not all(child.over for child in self._children if not (child.foreground or child.attendant)):
+            self._over_at = None
+        elif self._over_at is None:
+            self._over_at = now
+        return self._over_at is not None and now - self._over_at > _PARTING_S
 
     def _let_finish(self) -> None:
         """The signal has ended: those that still write it down may end by themselves.

@@ -10,6 +10,7 @@ of one stream without harm to the others, and it is tried again.
 """
 
 import functools
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,6 +48,8 @@ class Recorder:
     def __init__(self, folder: Path, state: dict[str, Any] | None = None, *, beside: bool = False) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".writing-*"):  # a former life was killed while it wrote annotations
+            shutil.rmtree(left, ignore_errors=True)
         self._names: dict[str, str] = {}
         """Of the files, by stream."""
         self._taken = names_in(folder) if beside else []

@@ -254,3 +254,10 @@ def test_without_systemd_nothing_is_said(tmp_path):
         notifier.ready()
         notifier.alive()
     assert Notifier.from_environment({"WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}).watchdog_s is None
+
+
+def test_a_dashboard_that_missed_the_end_does_not_hold_the_daemon_up(run, monkeypatch):
+    monkeypatch.setattr("monitor.supervisor._PARTING_S", 0.3)
+    began = time.monotonic()
+    assert run([child("source", "ends"), child("dashboard", "stays", foreground=True)], ends=0.2) == 0
+    assert time.monotonic() - began < 10.0
