@@ -29,6 +29,9 @@ def kills(given: argparse.Namespace) -> str:
     total = ", ".join(f"{name} {count}" for name, count in whom.most_common())
     lost, different = sum(o.lost for o in outcomes), sum(o.different for o in outcomes)
     whole = all(outcome.signal_equal for outcome in outcomes)
+    for outcome in outcomes:
+        for example in outcome.examples:
+            print(f"lost or different after {', '.join(outcome.killed)}: {example}", file=sys.stderr)
     beats, alerts = sum(o.beats for o in outcomes), sum(o.alerts for o in outcomes)
     return _row(
         "SIGKILL at random instants",

@@ -163,16 +163,16 @@ def kept(folder: Path, name: str) -> Kept:
     return Kept((folder / f"{name}.dat").read_bytes(), verdicts, alerts, harm)
 
 
-def differences(one: list[str], other: list[str]) -> tuple[int, int]:
+def differences(one: list[str], other: list[str]) -> tuple[list[str], list[str]]:
     """(lost, doubled or different): what of ``one`` is not in ``other``, and what of ``other`` is not in ``one``, at
     their places in the sequence."""
     from difflib import SequenceMatcher
 
-    if one == other:
-        return 0, 0
-    lost = added = 0
-    for what, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
-        if what != "equal":
-            lost += b - a
-            added += d - c
+    lost: list[str] = []
+    added: list[str] = []
+    if one != other:
+        for what, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+            if what != "equal":
+                lost += one[a:b]
+                added += other[c:d]
     return lost, added

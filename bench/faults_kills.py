@@ -21,6 +21,8 @@ class Outcome:
     signal_equal: bool
     silences: int
     """Alerts that the source was silent: true, and in no other run."""
+    examples: list[str]
+    """Some of what was lost or different, for whoever looks for the reason."""
 
 
 def undisturbed(folder: Path, words: list[str], name: str) -> Kept:
@@ -56,10 +58,11 @@ def disturbed(
         killed,
         len(found.verdicts),
         len(found.alerts),
-        lost_beats + lost_alerts,
-        other_beats + other_alerts,
+        len(lost_beats) + len(lost_alerts),
+        len(other_beats) + len(other_alerts),
         found.signal == expected.signal,
         found.harm,
+        [*lost_beats, *lost_alerts, *other_beats, *other_alerts][:5],
     )
 
 
