@@ -168,9 +168,13 @@ def _suspended(patient: Patient, settings: AlarmSettings) -> tuple[bool, bool]:
 
 def note(patient: Patient, event: Event, settings: AlarmSettings) -> On:
     """Takes the event into what is known of the patient; what kind of rules it concerns."""
+    if isinstance(event, Lost):
+        # The source may have told of samples that the beats have not come to yet, and more of them may still come:
+        # the patient's time stays, so that when a silence was noticed changes nothing else.
+        patient.lost = patient.now
+        return "second"
     patient.now = max(patient.now, position(event))
-    if not isinstance(event, Lost):
-        patient.lost = None
+    patient.lost = None
     match event:
         case Verdict():
             _note_beat(patient, event, settings)
@@ -198,8 +202,6 @@ def note(patient: Patient, event: Event, settings: AlarmSettings) -> On:
         case Gap():
             patient.gap = (event.start, event.stop, event.cause)
             patient.now = max(patient.now, event.stop)
-        case Lost():
-            patient.lost = event.sample
     return "second"
 
 

@@ -68,7 +68,7 @@ def source_lost(patient: Patient, settings: AlarmSettings) -> Finding | None:
     """The source has gone silent."""
     if patient.lost is None:
         return None
-    return Finding(onset=patient.lost, message="the source is silent; analysis suspended")
+    return Finding(onset=patient.lost, message="the source is silent")
 
 
 def _unusable(cause: Cause, words: str) -> Find:

@@ -18,7 +18,7 @@ from monitor.alarms import Alarms
 from monitor.checkpoint import SHIPPED, load
 from monitor.classifier import Classifier, choose_device
 from monitor.detector import Detector
-from monitor.events import FS, Acknowledge, Alert, Event, Lost, Samples
+from monitor.events import FS, Acknowledge, Alert, Event, Gap, Lost, Samples, position
 from monitor.stage import Chain, Core
 
 CONFIG = config.load()
@@ -188,6 +188,30 @@ def test_the_waves_are_seen_and_the_still_line_too() -> None:
     """Otherwise the laws above would hold of an empty thing."""
     kinds = {e.kind for e in CORES["whole"]().push(source("fibrillating", "p")) if isinstance(e, Alert)}
     assert kinds >= {"vf", "asystole"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_a_source_gone_silent_changes_nothing_but_that_it_is_said(kind: str, data: st.DataObject) -> None:
+    """When it is told is the wall clock's doing; and it may know of samples that the beats have not come to yet."""
+    events = [event for event in INPUTS["alarms", kind] if not isinstance(event, Lost)]
+    reached = [0]
+    for event in events:
+        reached.append(max(reached[-1], event.stop if isinstance(event, Samples | Gap) else position(event)))
+    out: list[Event] = []
+    core = CORES["alarms"]()
+    places = data.draw(st.sets(st.integers(1, len(events) - 1), min_size=1, max_size=20))
+    ahead = data.draw(st.integers(0, 4 * FS))
+    for k, event in enumerate(events):
+        if k in places:
+            out += core.push([Lost(stream="p", seq=1, sample=reached[k] + ahead)])
+        out += core.push([event])
+    said = [event for event in out if isinstance(event, Alert) and event.kind == "source_lost"]
+    rest = [event for event in out if not isinstance(event, Lost) and event not in said]
+    plain = CORES["alarms"]().push(events)
+    assert len(said) >= 2
+    assert told([unnumbered(event) for event in rest]) == told([unnumbered(event) for event in plain])
 
 
 def unnumbered(event):
