@@ -37,6 +37,20 @@ class SourceSettings(_Section, frozen=True, kw_only=True):
     block_s: Positive
 
 
+class DeviceSettings(_Section, frozen=True, kw_only=True):
+    silent_s: Positive
+    return_s: Positive
+    reorder_s: Positive
+    memory_s: Positive
+    jitter_s: Positive
+    slack_s: Positive
+    behind_s: Positive
+    catch_up: Annotated[float, Meta(gt=1)]
+    rate_window_s: Positive
+    rate_tolerance: Share
+    backlog_s: Positive
+
+
 class LinkSettings(_Section, frozen=True, kw_only=True):
     window: Count
     high_water_mark: Count
@@ -219,6 +233,7 @@ class Settings(_Section, frozen=True, kw_only=True):
 
     data: DataSettings
     source: SourceSettings
+    device: DeviceSettings
     link: LinkSettings
     alert_socket: AlertSocketSettings
     control: ControlSettings

@@ -10,7 +10,7 @@ levels of signal and noise are kept, and time goes on inside it.
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from scipy import signal
@@ -26,6 +26,7 @@ from monitor.events import (
     Closed,
     Event,
     Gap,
+    GapCause,
     Level,
     Lost,
     Numbering,
@@ -102,7 +103,7 @@ class Detector:
         self._kernels = np.zeros(0, layout.STATE)
         self._qualities = np.zeros(0, quality.STATE)
         self._rhythms = np.zeros(0, rhythm.STATE)
-        self._gap_from: dict[str, tuple[int, str]] = {}
+        self._gap_from: dict[str, tuple[int, GapCause]] = {}
         self._fresh: set[str] = set()
         self._numbers = Numbering()
 
@@ -145,7 +146,7 @@ class Detector:
         self._kernels = np.frombuffer(state["kernels"], layout.STATE).copy()
         self._qualities = np.frombuffer(state["qualities"], quality.STATE).copy()
         self._rhythms = np.frombuffer(state["rhythms"], rhythm.STATE).copy()
-        self._gap_from = {stream: (int(gap[0]), str(gap[1])) for stream, gap in state["gaps"].items()}
+        self._gap_from = {stream: (int(gap[0]), gap[1]) for stream, gap in state["gaps"].items()}
         self._fresh = set(state["fresh"])
         self._numbers.restore(state["numbers"])
 
@@ -307,7 +308,7 @@ class Detector:
         self._gap_from.pop(stream, None)
         self._fresh.discard(stream)
 
-    def _skip(self, stream: str, stop: int, cause: str, out: list[Event]) -> None:
+    def _skip(self, stream: str, stop: int, cause: GapCause, out: list[Event]) -> None:
         """There is no signal up to ``stop``; time goes on there, once a ``quality.step_s``."""
         state = self._kernels[self._rows[stream]]
         at = int(state["next"])
@@ -336,8 +337,7 @@ class Detector:
         start, cause = self._gap_from.pop(stream)
         row = self._rows[stream]
         stop = int(self._kernels[row]["next"])
-        kind: Literal["missing", "lost"] = "missing" if cause == "missing" else "lost"
-        out.append(Gap(stream=stream, seq=self._numbers.next(stream), start=start, stop=stop, cause=kind))
+        out.append(Gap(stream=stream, seq=self._numbers.next(stream), start=start, stop=stop, cause=cause))
         kernel.reset(self._kernels[row], stop)
         quality.reset(self._qualities[row])
         if stop - start > self._bridge:

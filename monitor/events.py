@@ -72,6 +72,11 @@ class AlertState(StrEnum):
     ENDED = "ended"
 
 
+GapCause = Literal["missing", "lost", "rate"]
+"""Why there are no samples. ``missing``: the source has none; ``lost``: on the way, beyond repair; ``rate``: the source
+gives them at another rate than it says, so nobody can say when they were."""
+
+
 class StreamEvent(Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
     """Anything that belongs to one stream."""
 
@@ -117,8 +122,7 @@ class Gap(StreamEvent, frozen=True, kw_only=True):
     """First missing sample."""
     stop: int
     """First sample that is there again."""
-    cause: Literal["missing", "lost"]
-    """``missing``: the source says so; ``lost``: on the way, beyond repair."""
+    cause: GapCause
 
 
 class Lost(StreamEvent, frozen=True, kw_only=True):
@@ -304,6 +308,8 @@ class Status(Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
     """For people: the device, the model, …"""
     trouble: str = ""
     """For people: what it cannot do at present (write checkpoints, record, …); "" when all is well."""
+    silent: tuple[str, ...] = ()
+    """Streams whose devices give nothing at present."""
 
 
 Event = (

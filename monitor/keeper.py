@@ -114,7 +114,7 @@ class Keeper:
     """
 
     def __init__(self, path: Path, foot: str) -> None:
-        self._path = path
+        self.path = path
         self._foot = foot
         self._work: queue.Queue[tuple[bytes, Any, Sequence[int]] | None] = queue.Queue(maxsize=1)
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -171,7 +171,7 @@ class Keeper:
         try:
             for descriptor in files:
                 _sync(descriptor)
-            _put(self._path, body)
+            _put(self.path, body)
             self.trouble = ""
         except OSError as error:
             self.trouble = f"cannot write checkpoints: {error.strerror or error}"

@@ -6,7 +6,7 @@ from enum import Enum, auto
 import msgspec
 from msgspec import Struct
 
-from monitor.events import FS, BeatClass, Cause
+from monitor.events import FS, BeatClass, Cause, GapCause
 
 MEMORY = 320
 """Beats remembered of a patient: a minute at 300 a minute and a little, more than the longest rule looks back on."""
@@ -91,7 +91,7 @@ class Patient(Struct, kw_only=True):
     """Quality reports in a row that called the signal unusable."""
     usable_since: int = 0
     """The sample from which on conclusions may be drawn; no interval reaches back beyond it."""
-    gap: tuple[int, int, str] | None = None
+    gap: tuple[int, int, GapCause] | None = None
     """The last gap: start, stop, cause; stop grows while it lasts."""
     lost: int | None = None
     """Since which sample the source is silent."""

@@ -41,7 +41,9 @@ class Reporter:
     def worked(self, seconds: float) -> None:
         self._worked += seconds
 
-    def status(self, *, lost: int = 0, repaired: int = 0, rejected: int = 0, trouble: str = "") -> Status:
+    def status(
+        self, *, lost: int = 0, repaired: int = 0, rejected: int = 0, trouble: str = "", silent: Sequence[str] = ()
+    ) -> Status:
         now = time.monotonic()
         busy = self._worked / max(now - self._since, 1e-6)
         self._since, self._worked = now, 0.0
@@ -60,6 +62,7 @@ class Reporter:
             busy=round(min(busy, 1.0), 4),
             detail=self._detail,
             trouble=trouble,
+            silent=tuple(silent),
         )
 
 

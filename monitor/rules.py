@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from monitor import criteria, ventricular
 from monitor.config import AlarmSettings
-from monitor.events import FS, Cause, Priority
+from monitor.events import FS, Cause, GapCause, Priority
 from monitor.patient import Finding, Patient
 
 Find = Callable[[Patient, AlarmSettings], Finding | None]
@@ -51,12 +51,19 @@ class Rule(Struct, frozen=True, kw_only=True):
     """It judges for itself whether what it sees is noise."""
 
 
+_WHY: dict[GapCause, str] = {
+    "missing": "the source has none",
+    "lost": "lost on the way",
+    "rate": "the source's rate is not what it says",
+}
+
+
 def gap(patient: Patient, settings: AlarmSettings) -> Finding | None:
     """There are no samples, or were none."""
     if patient.gap is None:
         return None
     start, stop, cause = patient.gap
-    why = "the recording has none" if cause == "missing" else "lost on the way"
+    why = _WHY[cause]
     suspends = "; analysis suspended" if stop - start >= settings.gap_s * FS else ""
     return Finding(
         onset=start, message=f"no samples for {(stop - start) / FS:.1f} s: {why}{suspends}",

@@ -9,7 +9,7 @@ import importlib.metadata
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -60,6 +60,44 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of files and devices; what was read stays valid."""
+        ...
+
+
+@runtime_checkable
+class LiveSource(Source, Protocol):
+    """A source that gives what it gives when it does, and only once: what was read is kept in a journal until a
+    checkpoint covers it. ``read`` gives what has come, whatever was asked for, and may give nothing."""
+
+    @property
+    def descriptor(self) -> int | None:
+        """Readable when there is something to read; None while there is no device."""
+        ...
+
+    @property
+    def silent(self) -> bool:
+        """Nothing comes, though it did."""
+        ...
+
+    @property
+    def refused(self) -> int:
+        """Lines, packets, … that could not be used, since the start."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """For people: what it cannot do at present; "" when all is well."""
+        ...
+
+    def keep(self, path: Path) -> None:
+        """Keep the journal in files whose names begin so."""
+        ...
+
+    def again(self) -> list[Event]:
+        """What was read after the state that was restored, from the journal: the same events."""
+        ...
+
+    def settled(self, journal: int) -> None:
+        """The state with this ``["journal"]`` is in a checkpoint on the disk: what it covers need not be kept."""
         ...
 
 

@@ -30,6 +30,7 @@ from monitor.events import Alert, Closed, Command, Event, Gap, Lost, Samples, St
 from monitor.keeper import Checkpoints
 from monitor.link import AlertSocket, ControlSocket, Publisher, Subscriber, wait
 from monitor.report import Reporter, Teller
+from monitor.wire import Wired
 
 _IDLE_S = 0.05
 """s; the loop wakes up this often even when nothing comes, to look at the clock."""
@@ -249,9 +250,9 @@ class Stage:
         self._checkpoints.take(self._state)
 
     def _receive(self) -> None:
-        events = [event for event in self._subscriber.receive() if not isinstance(event, Status)]
+        events = self._silence.heard(self._subscriber.receive())
         alive = self._subscriber.alive or self._subscriber.finished
-        self._pending = self._silence.heard(events) if events else self._silence.lost(alive=alive)
+        self._pending = events + self._silence.lost(alive=alive)
 
     def _push(self, events: Sequence[Event]) -> None:
         began = time.monotonic()
@@ -321,16 +322,25 @@ class _Silence:
 
     def __init__(self, streams: dict[str, Sequence[int]]) -> None:
         self._streams = {stream: (int(seq), int(at)) for stream, (seq, at) in streams.items()}
-        self._told = False
+        self._quiet: set[str] = set()
+        """Those of which the source says that their devices give nothing."""
+        self._told: set[str] = set()
 
     @property
     def streams(self) -> Iterable[str]:
         """Those that are open."""
         return self._streams.keys()
 
-    def heard(self, events: list[Event]) -> list[Event]:
-        self._told = False
-        for event in events:
+    def heard(self, received: Sequence[Wired]) -> list[Event]:
+        """What came, without the reports."""
+        events: list[Event] = []
+        for event in received:
+            if isinstance(event, Status):
+                self._quiet = set(event.silent)
+                continue
+            events.append(event)
+            self._told.discard(event.stream)
+            self._quiet.discard(event.stream)
             if isinstance(event, Closed):
                 self._streams.pop(event.stream, None)
             else:
@@ -339,10 +349,11 @@ class _Silence:
         return events
 
     def lost(self, *, alive: bool) -> list[Event]:
-        if alive or self._told:
-            return []
-        self._told = True
-        return [Lost(stream=stream, seq=seq, sample=at) for stream, (seq, at) in self._streams.items()]
+        """Of streams of which nothing is heard any more; once each."""
+        gone = (self._quiet & self._streams.keys() if alive else self._streams.keys()) - self._told
+        self._told |= gone
+        places = [(stream, *self._streams[stream]) for stream in sorted(gone)]
+        return [Lost(stream=stream, seq=seq, sample=at) for stream, seq, at in places]
 
     def state(self) -> dict[str, tuple[int, int]]:
         return dict(self._streams)

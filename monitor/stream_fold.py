@@ -199,11 +199,16 @@ class StreamFold:
             self._log.append(event)
 
     def _on_gap(self, event: Gap) -> None:
-        hole = Hole(event.start, event.stop, event.cause)
-        if hole in self._holes:
+        # It comes on more than one link, and of a gap that grows in pieces: all that counts is what is new of it.
+        last = self._holes[-1] if self._holes else None
+        told = last.stop if last is not None else 0
+        if event.stop <= told:
             return
-        self._holes.append(hole)
-        self._gone[event.cause] += event.stop - event.start
+        if last is not None and event.start <= told:
+            self._holes[-1] = Hole(last.start, event.stop, last.cause)
+        else:
+            self._holes.append(Hole(event.start, event.stop, event.cause))
+        self._gone[event.cause] += event.stop - max(event.start, told)
         if event.stop > self._stop:
             self._write(event.stop, NO_WAVE)
 
@@ -270,7 +275,7 @@ class StreamFold:
             latency=self._latency(),
             holes=tuple(self._holes),
             lost_samples=self._gone["lost"],
-            missing_samples=self._gone["missing"],
+            missing_samples=self._gone["missing"] + self._gone["rate"],
         )
 
     def _intervals(self, peaks: list[int]) -> tuple[RR, ...]:

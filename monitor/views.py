@@ -5,12 +5,11 @@ from outside (names, sources, messages) stands here as it came, and is made harm
 """
 
 from enum import StrEnum
-from typing import Literal
 
 import numpy as np
 from msgspec import Struct
 
-from monitor.events import Alert, AlertState, BeatClass, Cause, Floats, Level, Priority
+from monitor.events import Alert, AlertState, BeatClass, Cause, Floats, GapCause, Level, Priority
 
 _GRAVITY = {Priority.HIGH: 0, Priority.MEDIUM: 1, Priority.LOW: 2}
 
@@ -61,7 +60,7 @@ class Hole(Struct, frozen=True):
 
     start: int
     stop: int
-    cause: Literal["missing", "lost"]
+    cause: GapCause
 
 
 class Latency(Struct, frozen=True):

@@ -3,15 +3,18 @@
 import time
 from typing import Any
 
-from monitor.config import LinkSettings, Settings
-from monitor.events import Closed, Event, Status, position
+from monitor.config import Settings
+from monitor.events import FS, Closed, Event, Samples, Status, position
 from monitor.keeper import Checkpoints, Keeper
 from monitor.link import Publisher, new_context, wait
 from monitor.report import Reporter, Teller
-from monitor.sources import Source, SourceRequest, open_source
+from monitor.sources import LiveSource, SourceRequest, open_source
 from monitor.stage import Lifeline, gone, until_farewell
+from monitor.wire import decode, encode
 from replay.pacer import Pacer
 
+_MOST = 1000
+"""Events in a message, of those that had to wait."""
 _SLICE_S = 0.05
 """s; the longest wait, so that requests and signals are answered at any speed."""
 
@@ -19,24 +22,22 @@ _SLICE_S = 0.05
 class _Playing:
     """One source, how far it has got, and when the next samples are due."""
 
-    def __init__(self, source: Source, pacer: Pacer) -> None:
-        self.source = source
-        self.pacer = pacer
+    def __init__(self, request: SourceRequest, settings: Settings, speed: float | None) -> None:
+        self.stream = request.stream
+        self.source = source = open_source(request, settings)
+        self.live = source if isinstance(source, LiveSource) else None
+        self.pacer = Pacer(speed, settings.source)
         self.position = 0
         self.done = False
 
     @property
     def delay(self) -> float:
-        """s until the next chunk is due."""
-        return self.pacer.delay(self.position)
+        """s until the next chunk is due; nobody knows when a device's is."""
+        return self.pacer.delay(self.position) if self.live is None else _SLICE_S
 
     def read(self) -> list[Event]:
         """The next chunk."""
-        events = self.source.read(self.pacer.chunk)
-        for event in events:
-            self.position = max(self.position, getattr(event, "stop", position(event)))
-            self.done = self.done or isinstance(event, Closed)
-        return events
+        return self._took(self.source.read(self.pacer.chunk))
 
     def state(self, wall: float) -> dict[str, Any]:
         return {
@@ -50,6 +51,16 @@ class _Playing:
         self.source.restore(state["source"])
         self.position, self.done = state["position"], state["done"]
         self.pacer.restore(state["pacer"], self.position, wall)
+
+    def again(self) -> list[Event]:
+        """What a device gave after that state was taken."""
+        return self._took(self.live.again()) if self.live is not None else []
+
+    def _took(self, events: list[Event]) -> list[Event]:
+        for event in events:
+            self.position = max(self.position, getattr(event, "stop", position(event)))
+            self.done = self.done or isinstance(event, Closed)
+        return events
 
 
 def main(
@@ -68,16 +79,22 @@ def main(
     Raises:
         UserError: a source cannot be opened, or the endpoint not be bound.
     """
-    playing = [_Playing(open_source(request, settings), Pacer(speed, settings.source)) for request in requests]
+    playing = [_Playing(request, settings, speed) for request in requests]
+    backlog: list[Event] = []
+    for number, each in enumerate(playing):
+        if each.live is not None and keeper is not None:
+            each.live.keep(keeper.path.with_name(f"{keeper.path.stem}.{number}.journal"))
     if state is not None:
+        backlog += [event for event in decode(state["backlog"]).events if not isinstance(event, Status)]
         for each, former in zip(playing, state["sources"], strict=True):
             each.restore(former, time.time())
+            backlog += each.again()
     context = new_context(settings.security)
     publisher = Publisher(context, endpoint, settings.link, awaits=awaits, state=state["out"] if state else None)
     checkpoints = Checkpoints(keeper, settings.checkpoint)
     lifeline.ready()
     try:
-        loop = _Loop(playing, speed, publisher, checkpoints, lifeline, settings.link)
+        loop = _Loop(playing, backlog, speed, publisher, checkpoints, lifeline, settings)
         if state is None:
             checkpoints.now(loop.state)  # the lineage is on the disk before anybody hears of it
         loop.run()
@@ -95,34 +112,40 @@ class _Loop:
     def __init__(
         self,
         playing: list[_Playing],
+        backlog: list[Event],
         speed: float | None,
         publisher: Publisher,
         checkpoints: Checkpoints,
         lifeline: Lifeline,
-        settings: LinkSettings,
+        settings: Settings,
     ) -> None:
         self._playing = playing
+        self._backlog = backlog
+        """Read, and not yet published."""
+        self._room = round(settings.device.backlog_s * FS)
         self._publisher = publisher
         self._checkpoints = checkpoints
         self._lifeline = lifeline
-        self._settings = settings
+        self._settings = settings.link
         self._report = Reporter("source", f"speed {'max' if speed is None else f'{speed:g}'}")
         self._teller = Teller("source", {}, publisher)
         self._next_report = 0.0
         self._kept = checkpoints.none
 
     def run(self) -> None:
-        while not all(each.done for each in self._playing):
+        while self._backlog or not all(each.done for each in self._playing):
             began = time.monotonic()
-            batch: list[Event] = []
-            if not self._publisher.congested:
-                for each in self._playing:
-                    if not each.done and each.delay <= 0.0:
-                        batch += each.read()
-                self._report.took(batch)
+            congested = self._publisher.congested
+            for each in self._playing:
+                # A recording waits; a device does not, as long as there is room.
+                if not each.done and (self._has_room if each.live is not None else not congested and each.delay <= 0.0):
+                    self._took(each.read())
+            while self._backlog and not self._publisher.congested:
+                batch, self._backlog = self._backlog[:_MOST], self._backlog[_MOST:]
                 self._report.events_out += len(batch)
                 self._publisher.send(batch)
                 self._report.worked(time.monotonic() - began)
+                began = time.monotonic()
             delays = [each.delay for each in self._playing if not each.done]
             pause = _SLICE_S if self._publisher.congested else min([*delays, _SLICE_S])
             if self._served(pause):
@@ -139,7 +162,11 @@ class _Loop:
     def _served(self, pause: float) -> bool:
         """Everything besides the work, for up to ``pause`` s; whether it is told to stop."""
         busy = self._publisher.answering
-        if self._lifeline.stopped(wait([self._publisher.socket, *self._lifeline.descriptors], 0.0 if busy else pause)):
+        watched: list[Any] = [self._publisher.socket, *self._lifeline.descriptors]
+        if self._has_room:
+            devices = [each.live.descriptor for each in self._playing if each.live is not None and not each.done]
+            watched += [descriptor for descriptor in devices if descriptor is not None]
+        if self._lifeline.stopped(wait(watched, 0.0 if busy else pause)):
             return True
         self._publisher.serve()
         now = time.monotonic()
@@ -150,19 +177,42 @@ class _Loop:
             self._lifeline.alive()
             self._next_report = now + self._settings.heartbeat_s
         for done in self._checkpoints.done():
-            self._kept = bool(done)
+            self._kept = done["final"]
+            if not self._checkpoints.trouble:
+                for each, journal in zip(self._playing, done["journals"], strict=True):
+                    if each.live is not None:
+                        each.live.settled(journal)
         self._checkpoints.take(self.state)
         return False
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint: plain types and bytes."""
         wall = time.time()
-        # "in": what the checkpoint says of the input, for a source whether it has ended.
+        sources = [each.state(wall) for each in self._playing]
         return {
-            "sources": [each.state(wall) for each in self._playing],
+            "sources": sources,
+            "backlog": encode(self._backlog, run=0, lineage=0, number=0),
             "out": self._publisher.state(),
-            "in": self._publisher.final,
+            # What comes back when it is written: whether all has ended, and what of their journals devices still need.
+            "in": {
+                "final": self._publisher.final,
+                "journals": [state["source"].get("journal") for state in sources],
+            },
         }
 
+    @property
+    def _has_room(self) -> bool:
+        return sum(int(event.signal.shape[1]) for event in self._backlog if isinstance(event, Samples)) < self._room
+
+    def _took(self, events: list[Event]) -> None:
+        self._report.took(events)
+        self._backlog += events
+
     def _status(self) -> Status:
-        return self._report.status(rejected=self._publisher.rejected, trouble=self._checkpoints.trouble)
+        live = [each for each in self._playing if each.live is not None and not each.done]
+        troubles = {each.live.trouble for each in live if each.live is not None} | {self._checkpoints.trouble}
+        return self._report.status(
+            rejected=self._publisher.rejected + sum(each.live.refused for each in live if each.live is not None),
+            trouble="; ".join(sorted(troubles - {""})),
+            silent=[each.stream for each in live if each.live is not None and each.live.silent],
+        )

@@ -1,4 +1,4 @@
-"""``replay:`` sources: recordings played as streams.
+"""What the entry points name: ``replay:`` sources, recordings played as streams, and ``pipe:`` sources, devices.
 
 This module is light to import, so that the command line can ask for names; what plays a recording is not.
 """
@@ -33,3 +33,14 @@ def open_replay(request: SourceRequest, settings: Settings) -> Source:
     else:
         recording = Record(Path(what).expanduser(), request.leads)
     return Player(recording, request, settings)
+
+
+def open_pipe(request: SourceRequest, settings: Settings) -> Source:
+    """A device that writes into a pipe, or a serial line: ``pipe:PATH``.
+
+    Raises:
+        UserError: the path is something else, or cannot be opened.
+    """
+    from replay.pipe import Pipe
+
+    return Pipe(request, settings)

@@ -20,6 +20,8 @@ from monitor.systemd import Notifier
 
 _KEPT = ".ecg-monitor"
 """Folder for the checkpoints inside of that which is recorded to."""
+_LONGEST = 60
+"""Characters in the name of the folder with that for the sockets: the system allows 107 for a socket's, with both."""
 
 
 def run(given: argparse.Namespace, settings: Settings) -> int:
@@ -51,11 +53,11 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
 @contextmanager
 def _runtime_folder() -> Iterator[Path]:
     """For sockets; mode 0700: nobody else connects. Gone at the end."""
-    parent = os.environ.get("XDG_RUNTIME_DIR")  # the user's own; else the folder for temporary files
+    # The user's own; else that for temporary files, unless a socket in it would have too long a name.
+    parents = [os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir()]
+    parent = next((path for path in parents if path and len(path) <= _LONGEST and Path(path).is_dir()), "/tmp")
     try:
-        folder = tempfile.TemporaryDirectory(
-            prefix="ecg-monitor-", dir=parent if parent and Path(parent).is_dir() else None, ignore_cleanup_errors=True
-        )
+        folder = tempfile.TemporaryDirectory(prefix="ecg-monitor-", dir=parent, ignore_cleanup_errors=True)
     except OSError as error:
         where = error.filename or parent
         raise UserError(f"no folder for sockets can be made ({where}): {error.strerror or error}") from error

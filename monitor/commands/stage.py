@@ -19,7 +19,7 @@ from monitor.errors import UsageError, UserError
 from monitor.keeper import Checkpoints, Keeper
 from monitor.link import AlertSocket, ControlSocket, Publisher, Subscriber, new_context
 from monitor.log import say
-from monitor.sources import SourceRequest, open_source, stream_name
+from monitor.sources import LiveSource, SourceRequest, open_source, stream_name
 from monitor.stage import Core, Lifeline, Stage
 
 _STATE = 2
@@ -123,9 +123,12 @@ def _source(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) -
     (entry,) = importlib.metadata.entry_points(group="ecg_monitor.stages", name="source")
     play: Callable[..., None] = entry.load()
     if given.standby:
-        for one in wanted:
-            open_source(one, settings).close()
+        held = [open_source(one, settings) for one in wanted]
         lifeline.stand_by()
+        for source in held:
+            # A pipe stays open: whoever writes into it must not be left without a reader, not even for a moment.
+            if not isinstance(source, LiveSource):
+                source.close()
     former = _Former(given, settings, repr([msgspec.structs.replace(one, now=0.0) for one in wanted]).encode())
     awaits = given.awaits or ["detector"]
     play(wanted, given.speed, settings, given.output, lifeline, awaits=awaits, keeper=former.keeper, state=former.state)

@@ -3,9 +3,15 @@
 from collections.abc import Iterable
 
 from monitor.dashboard.look import STARS, clock, message
-from monitor.events import FS, Alert, AlertState, Event, Level, Status
+from monitor.events import FS, Alert, AlertState, Event, GapCause, Level, Status
 from monitor.text import clean
 from monitor.views import Feed, Hole, Snapshot, StageState, StreamView
+
+_WHY: dict[GapCause, str] = {
+    "lost": "lost on the way",
+    "missing": "missing in the source",
+    "rate": "at another rate than the source says",
+}
 
 
 def changes(before: Snapshot, after: Snapshot, events: Iterable[Event | Status]) -> list[str]:
@@ -35,8 +41,8 @@ def _stream(was: StreamView | None, view: StreamView) -> list[str]:
         lead = f", lead {clean(view.lead)}" if view.lead else ""
         rate = f", {view.fs:g} Hz" if view.fs is not None else ""
         lines.append(f"{at} opened: {clean(view.source)}{lead}{rate}")
-    old = set(was.holes) if was else set()
-    lines += [_hole(view.name, hole) for hole in view.holes if hole not in old]
+    old = {hole.start for hole in was.holes} if was else set()
+    lines += [_hole(view.name, hole) for hole in view.holes if hole.start not in old]
     gone = (Feed.SILENT, Feed.LOST)
     feed = was.feed if was else Feed.WAITING
     if view.feed in gone and feed not in gone:
@@ -53,8 +59,7 @@ def _at(stream: str, sample: int) -> str:
 
 
 def _hole(stream: str, hole: Hole) -> str:
-    why = "lost on the way" if hole.cause == "lost" else "missing in the source"
-    return f"{_at(stream, hole.start)} gap: {(hole.stop - hole.start) / FS:.2f} s {why}"
+    return f"{_at(stream, hole.start)} gap: {(hole.stop - hole.start) / FS:.2f} s {_WHY[hole.cause]}"
 
 
 def _alert(alert: Alert) -> str:

@@ -124,7 +124,7 @@ def signal(view: StreamView, width: int, height: int) -> list[Text]:
     lines.append(_fact("lost", f"{lost:.1f} s" if lost else "nothing", BAD if lost else ""))
     lines.append(_fact("noise", f"{100 * view.noise:.0f} %" if view.level else "unknown", "" if view.level else QUIET))
     if view.missing_samples:
-        lines.append(_fact("missing", f"{view.missing_samples / FS:.1f} s in the recording", ""))
+        lines.append(_fact("missing", f"{view.missing_samples / FS:.1f} s in the source", ""))
     if view.fs is not None and view.fs != FS:
         lines.append(_fact("sampled", f"{view.fs:g} Hz", ""))
     return pad(lines, width, height)
