@@ -10,11 +10,11 @@ Pure: bytes and the times of their arrival go in, events come out; those of ever
 """
 
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from monitor.config import Settings
 from monitor.events import FS, Closed, Event, Gap, GapCause, Numbering, Opened, Samples
@@ -37,8 +37,8 @@ class _Line(Struct):
 
     fs: float | None = None
     leads: list[str] | None = None
-    n: int | None = None
-    t: float | None = None
+    n: Annotated[int, Meta(ge=0, le=1 << 62)] | None = None
+    t: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None
     mv: list[list[float | None]] | None = None
     end: str | None = None
 
