@@ -8,6 +8,8 @@ READY_BENCH := $(VENV)/.ready-bench
 SEEDS := 0 1 2 3 4
 PARTS := 1 2 3 4
 LONG := --set composed=0.25 --set strips=0.2
+# Modules of tests side by side, the slow ones first: half of them wait for clocks. Four at the most, for memory.
+AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 WITHIN := --set dropout=0.1 --set smoothing=0.02 --set temper=0.15 --set second_lead=0.3
 
 .PHONY: help demo test check format bench train clean
@@ -37,7 +39,7 @@ demo: $(READY) ## set everything up and show a live patient
 	$(BIN)/ecg-monitor --source replay:demo
 
 test: $(READY_DEV) check ## every test, after every check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(AT_ONCE)
 
 check: $(READY_DEV) ## ruff, mypy strict, import contracts
 	$(BIN)/ruff check .

@@ -13,7 +13,6 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
 
 Doubles = npt.NDArray[np.float64]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,24 +26,32 @@ def compiled(function: F) -> F:
 
 def highpass(cutoff_hz: float, fs: float, order: int = 2) -> Doubles:
     """Butterworth high-pass, [section, 6]."""
+    from scipy import signal  # takes a second to load, and only those who design filters need it
+
     sos: Doubles = signal.butter(order, cutoff_hz, "highpass", fs=fs, output="sos")
     return sos
 
 
 def lowpass(cutoff_hz: float, fs: float, order: int = 2) -> Doubles:
     """Butterworth low-pass, [section, 6]."""
+    from scipy import signal
+
     sos: Doubles = signal.butter(order, cutoff_hz, "lowpass", fs=fs, output="sos")
     return sos
 
 
 def bandpass(low_hz: float, high_hz: float, fs: float, order: int = 2) -> Doubles:
     """Butterworth band-pass, [section, 6]; ``order`` counts the poles of each flank."""
+    from scipy import signal
+
     sos: Doubles = signal.butter(order, (low_hz, high_hz), "bandpass", fs=fs, output="sos")
     return sos
 
 
 def steady(sos: Doubles) -> Doubles:
     """State [section, 2] of a filter that has seen the constant 1 for ever; times x it is the seed for x."""
+    from scipy import signal
+
     zi: Doubles = signal.sosfilt_zi(sos)
     return zi
 

@@ -19,6 +19,10 @@ PATIENCE_S = 60.0
 """s; nothing takes so long unless it is broken."""
 
 
+_ALONE = "[supervisor]\nstandby = false\n"
+"""No processes that stand by, unless a test has settings of its own: they are half of the work of a start."""
+
+
 class Daemon:
     """``ecg-monitor run`` and what it says."""
 
@@ -28,6 +32,10 @@ class Daemon:
         self.out = folder / "out.txt"
         self.err = folder / "err.txt"
         command = [sys.executable, "-m", "monitor", "run", "--alert-port", str(port), *arguments]
+        if "--config" not in arguments:
+            alone = folder / "alone.toml"
+            alone.write_text(_ALONE)
+            command += ["--config", str(alone)]
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.process = subprocess.Popen(
                 command,
@@ -68,6 +76,14 @@ class Daemon:
         return time.monotonic() - began
 
 
+def _reaped(process: psutil.Process) -> bool:
+    """It has ended; who became its parent may take a while to notice."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def running(supervisor: int, files: Iterable[Path]) -> dict[str, psutil.Process]:
     """The children of a supervisor that its files of process ids name."""
     found = {}
@@ -100,7 +116,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
             daemon.process.kill()
             daemon.process.wait()
         _, alive = psutil.wait_procs(children, timeout=5)
-        left += alive
+        left += [process for process in alive if not _reaped(process)]
     for process in left:
         process.kill()
     assert not left, f"processes outlived their supervisor: {left}"
