@@ -50,6 +50,11 @@ _FIRST_LEVEL = 0.6
 """Share of the highest maximum that is taken for the signal level at first: the highest may be a V."""
 _FIRST_NOISE = 0.1
 """Share of that level taken for the noise level at first."""
+_BUMP = 0.3
+"""Share of the usual height below which a beat may be a P wave without answer: it does not put off the reports that
+asystole is told by."""
+_BUMP_RATE = 0.1
+"""Times the rate of other beats at which bumps move what is usual: complexes that have become small are soon none."""
 _ANEW_EVERY = FS
 """Samples of the stream's own grid on which a silent stream is begun anew: as often as a beat could come that the new
 levels let through."""
@@ -66,6 +71,7 @@ def reset(s: Any, at: int) -> None:
     s.energy = 0.0
     s.last_peak = -1
     s.last_beat = -1
+    s.last_tall = -1
     s.rr = 0.0
     s.rr_change = 0.0
     s.count = 0
@@ -168,6 +174,11 @@ def accept(s: Any, plan: Plan, peak: int, height: float, late: bool, now: int) -
         else:
             s.rr_change += plan.rate * (min(abs(rr - s.rr), s.rr) - s.rr_change)
             s.rr += plan.rate * (min(rr, _RR_GROWS * s.rr) - s.rr)
+    if height >= _BUMP * s.usual:
+        s.last_tall = r
+        s.usual += plan.rate * (min(height, _LEVEL_GROWS * s.usual) - s.usual) if s.usual > 0.0 else height
+    else:
+        s.usual += _BUMP_RATE * plan.rate * (height - s.usual)
     s.signal += plan.rate * (min(height, _LEVEL_GROWS * s.signal) - s.signal)
     s.last_peak = peak
     s.last_beat = r
@@ -377,7 +388,8 @@ def advance(
                     quality.close_block(q)
                     silence = n + 1 - max(s.last_beat, s.origin)
                     quality.judge(q, quality_plan, s.signal, s.doubt, s.unlike, silence)
-                    if (n + 1) % quality_plan.step == 0 or silence > quality_plan.idle_after:
+                    idle = n + 1 - max(s.last_tall, s.origin) > quality_plan.idle_after
+                    if (n + 1) % quality_plan.step == 0 or idle:
                         row = out[count]
                         row.row = i
                         row.what = QUALITY

@@ -66,6 +66,8 @@ STATE = np.dtype(
         ("learned", "i8"),  # 1 once the first levels are set
         ("last_peak", "i8"),  # energy maximum of the last beat; -1: none
         ("last_beat", "i8"),  # R of the last beat; -1: none
+        ("last_tall", "i8"),  # R of the last that was no bump; -1: none
+        ("usual", "f8"),  # the height of beats, kept where `signal` begins anew
         ("last_slope", "f8"),
         ("rr", "f8"),  # mean RR interval, samples; 0: unknown
         ("rr_change", "f8"),  # mean |difference| of successive intervals to the mean, samples

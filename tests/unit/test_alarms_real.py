@@ -31,6 +31,13 @@ def test_fibrillation_is_told_within_five_seconds(settings, data_dir):
     assert 15.0 <= times[0] <= 25.2
 
 
+def test_a_p_wave_without_answer_puts_no_asystole_off(settings, data_dir):
+    """The last complex is at 25.1 s; a P wave of a tenth of its height comes three seconds later."""
+    found = raised(data_dir, settings, "challenge2015/a142s", 270, 30)
+    ((at,),) = [[at for kind, at in found if kind == "asystole"]]
+    assert 25.1 + 4.0 <= at <= 25.1 + 4.35
+
+
 def test_flutter_is_told(settings, data_dir):
     found = raised(data_dir, settings, "mitdb/207", 0, 60)
     assert "asystole" not in [kind for kind, _ in found]
