@@ -54,20 +54,32 @@ def save(path: Path, network: Network, origin: dict[str, Any]) -> None:
     save_file(tensors, path, metadata=metadata)
 
 
+def contents(path: Path, nothing: str) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """Metadata and tensors of a safetensors file.
+
+    Args:
+        nothing: what to say where there is no file.
+
+    Raises:
+        UserError: it is not there, or not whole.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            return file.metadata() or {}, tensors
+    except FileNotFoundError as error:
+        raise UserError(nothing) from error
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: not a whole safetensors file: {error}") from error
+
+
 def load(path: Path) -> tuple[Network, dict[str, Any]]:
     """The network at ``path``, ready to judge, and the origin of its weights.
 
     Raises:
         UserError: not there, not safetensors, without our metadata, or made for another contract.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: there are no weights here; `ecg-train fit` makes some") from error
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: not a whole safetensors file: {error}") from error
+    metadata, tensors = contents(path, f"{path}: there are no weights here; `ecg-train fit` makes some")
     try:
         contract = msgspec.json.decode(metadata["contract"], type=Contract)
         origin: dict[str, Any] = json.loads(metadata["origin"])

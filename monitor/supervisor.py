@@ -58,6 +58,7 @@ class Supervisor:
         folder: for their logs.
         echo: what they log also goes to standard error.
         notifier: to whoever runs this as a service.
+        inherited: descriptors that the children hold too.
     """
 
     def __init__(
@@ -68,11 +69,13 @@ class Supervisor:
         *,
         echo: bool = False,
         notifier: Notifier | None = None,
+        inherited: Sequence[int] = (),
     ) -> None:
         self._children = list(children)
         self._settings = settings
         self._logbook = Logbook(folder, echo=echo)
         self._notifier = notifier or Notifier()
+        self._inherited = tuple(inherited)
         self._pinged = 0.0
         self._looked = time.monotonic()
         self._ready_at: float | None = None
@@ -149,7 +152,7 @@ class Supervisor:
             log = stack.enter_context(self._logbook.open(child.name))
             process = subprocess.Popen(
                 command,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), *self._inherited),
                 stdin=None if child.foreground else subprocess.DEVNULL,
                 stdout=None if child.foreground else log,
                 stderr=log,

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from monitor.checkpoint import contents
 from monitor.errors import UserError
 
 _FORMAT = "ecg-monitor/training/1"
@@ -47,14 +47,7 @@ def read(
     Raises:
         UserError: nothing to take up there, or what is there was not begun with ``same``.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except FileNotFoundError as error:
-        raise UserError(f"--resume: {path} is not there; leave --resume out to begin") from error
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"--resume: {path}: not a whole safetensors file: {error}") from error
+    metadata, tensors = contents(path, f"--resume: {path} is not there; leave --resume out to begin")
     if metadata.get("format") != _FORMAT:
         raise UserError(f"--resume: {path}: not the state of a training")
     rest: dict[str, Any] = json.loads(metadata["rest"])

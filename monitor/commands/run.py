@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,10 @@ from monitor.systemd import Notifier
 
 _KEPT = ".ecg-monitor"
 """Folder for the checkpoints inside of that which is recorded to."""
+_FORMER_S = 3.0
+"""s that the stages of a daemon that was killed may take to end: three times what they give themselves."""
+_TRY_S = 0.05
+"""s between two tries."""
 _LONGEST = 60
 """Characters in the name of the folder with that for the sockets: the system allows 107 for a socket's, with both."""
 
@@ -37,12 +42,15 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
 
         check_size(settings)
     with _runtime_folder() as sockets:
-        state = _state_folder(given) or sockets
+        kept, locks = _state_folder(given)
+        state = kept or sockets
         if not headless:
             print("ecg-monitor: starting source, detector, classifier …", file=sys.stderr)
         stages = children(given, settings, sockets, state, headless)
         notifier = Notifier.from_environment(os.environ)
-        supervisor = Supervisor(stages, state, settings.supervisor, echo=given.headless, notifier=notifier)
+        supervisor = Supervisor(
+            stages, state, settings.supervisor, echo=given.headless, notifier=notifier, inherited=locks
+        )
         code = supervisor.run()
     if all(child.finished for child in stages if not child.foreground and not child.attendant):
         for child in stages:  # the signal has ended, and there is nothing to go on from
@@ -65,15 +73,18 @@ def _runtime_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def _state_folder(given: argparse.Namespace) -> Path | None:
-    """Where checkpoints outlive the daemon; None: nowhere.
+def _state_folder(given: argparse.Namespace) -> tuple[Path | None, list[int]]:
+    """Where checkpoints outlive the daemon, None: nowhere; and the descriptor of its lock.
+
+    The stages hold the lock too: of a daemon that was killed they live on for a second, and what they still write must
+    not meet what another life writes.
 
     Raises:
         UserError: it cannot be written to, or another daemon uses it.
     """
     folder: Path | None = given.state or (given.record / _KEPT if given.record else None)
     if folder is None:
-        return None
+        return None, []
     option = "--state" if given.state else "--record"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -82,11 +93,15 @@ def _state_folder(given: argparse.Namespace) -> Path | None:
         raise UserError(f"{option} {folder}: {error.strerror or error}") from error
     import fcntl
 
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until this process is gone, however it goes
-    except OSError as error:
-        raise UserError(f"{option} {folder}: another ecg-monitor is at work there") from error
-    return folder
+    until = time.monotonic() + _FORMER_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until its last process is gone, however it goes
+            return folder, [lock]
+        except OSError as error:
+            if time.monotonic() > until:
+                raise UserError(f"{option} {folder}: another ecg-monitor is at work there") from error
+            time.sleep(_TRY_S)
 
 
 def children(given: argparse.Namespace, settings: Settings, sockets: Path, state: Path, headless: bool) -> list[Child]:

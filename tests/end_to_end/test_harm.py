@@ -9,7 +9,7 @@ import urllib.request
 
 import numpy as np
 import pytest
-from daemons import cli
+from daemons import PATIENCE_S, cli
 
 from monitor.link import free_port
 
@@ -155,6 +155,25 @@ def test_two_daemons_on_one_folder(recording, tmp_path):
     )
     assert daemon.process.poll() is None
     daemon.interrupt()
+
+
+def test_nothing_is_written_by_two_lives_at_once(recording, reference):
+    """Of a daemon that was killed one process lives on, since it was stopped: no other begins until it has gone."""
+    daemon = recording()
+    daemon.up()
+    left = daemon.children()["recorder"]
+    left.suspend()
+    daemon.process.kill()
+    daemon.wait()
+    again = recording(folder=recording.folder)
+    assert again.wait() == 1
+    assert "another ecg-monitor is at work there" in again.err.read_text()
+    left.resume()
+    left.wait(PATIENCE_S)
+    third = recording(folder=recording.folder)
+    assert third.wait() == 0, third.err.read_text()
+    name = "demo.verdicts.jsonl"
+    assert without_clock(recording.folder / name) == without_clock(reference / name)
 
 
 @pytest.mark.parametrize("stage", ["detector", "recorder"])
