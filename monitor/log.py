@@ -87,6 +87,10 @@ class Logbook:
         lines = self._lines(name)
         return lines[-1].removeprefix(MISTAKE) if lines and lines[-1].startswith(MISTAKE) else None
 
+    def last_word(self, name: str) -> str:
+        """The last line of a stage's log: of a traceback what went wrong."""
+        return "".join(self._lines(name)[-1:])
+
     def last_words(self, name: str) -> str:
         """The end of a stage's log, each line after a line break and indented."""
         return "".join(f"\n  {each}" for each in self._lines(name)[-_LAST_WORDS:])

@@ -287,7 +287,9 @@ class Supervisor:
         if len(child.deaths) > settings.restart_limit:
             self._give_up(child, f"died {len(child.deaths)} times, last by {how}")
             return
-        self._logbook.say("stage died", name=child.name, how=how, recent_deaths=len(child.deaths))
+        # A signal leaves no words; of a bug the log should say more than that there is one.
+        last = {} if how.startswith("signal") else {"last": self._logbook.last_word(child.name)}
+        self._logbook.say("stage died", name=child.name, how=how, recent_deaths=len(child.deaths), **last)
         if child.foreground:
             self._restore_terminal()
         if child.standby is not None and child.standby.ready and len(child.deaths) == 1:

@@ -112,6 +112,10 @@ class Growing:
             self._descriptor = None
 
 
+_APART = FS // 10
+"""Samples; what is nearer to a beat is the same beat, found again."""
+
+
 class Verdicts(msgspec.Struct, frozen=True):
     """A line of ``NAME.verdicts.jsonl``."""
 
@@ -259,7 +263,12 @@ class StreamFiles:
         self._write_header(self.stop)
         lines = self._verdicts.read(self._verdicts.length, 0).splitlines()
         found = [msgspec.json.decode(line, type=Verdicts) for line in lines]
-        beats = [(beat.sample, beat.label) for beat in found]
+        # A detector that had to begin anew (its checkpoint was refused) finds beats again that have been judged: the
+        # lines hold both, the annotations what was told first.
+        beats: list[tuple[int, str]] = []
+        for beat in found:
+            if not beats or beat.sample - beats[-1][0] >= _APART:
+                beats.append((beat.sample, beat.label))
         annotations.write_beats(self._folder, self.name, beats, FS)
         self.finished = self.closed
 

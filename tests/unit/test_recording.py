@@ -205,6 +205,20 @@ def test_the_signals_end_may_come_after_the_beats_end(tmp_path):
     assert wfdb.rdrecord(str(tmp_path / "p")).sig_len == 1080
 
 
+def test_beats_that_were_found_again_are_annotated_once(tmp_path):
+    """A detector whose checkpoint was refused begins anew with what its source still has."""
+    recorder = Recorder(tmp_path)
+    for event in chunks(demo(3.0))[:-1]:
+        recorder.signal(event)
+    for number, sample in enumerate((300, 600, 310, 605, 900)):
+        recorder.judged(verdict(sample, number + 1))
+    recorder.turn()
+    recorder.finish()
+    assert lines(tmp_path) == [300, 600, 310, 605, 900]
+    assert wfdb.rdann(str(tmp_path / "p"), "ecgm").sample.tolist() == [300, 600, 900]
+    recorder.close()
+
+
 def test_a_source_that_begins_anew_gets_a_record_of_its_own(disk, tmp_path):
     recorder = Recorder(tmp_path)
     for event in chunks(demo(2.0))[:-1]:
