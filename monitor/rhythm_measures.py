@@ -36,6 +36,9 @@ _BINS = 79
 _LAGS = 126
 """Lags of the autocorrelation: up to 1.4 s."""
 
+_APART = int(0.15 * RATE)
+"""Pooled samples between two peaks of the slope, and of the autocorrelation, at least."""
+
 MEASURES = (
     "rms",
     "leakage",
@@ -133,9 +136,25 @@ def describe(d: Doubles, x: Doubles, t: Tables, f: Floats) -> float:
     Returns:
         Peak-to-peak value in the quietest of the window's seconds, mV.
     """
+    f[:] = 0.0
+    amplitude, top, absolute, total = _sizes(d, x, f)
+    if top > 0.0:
+        steepest = _changes(x, absolute, total, f)
+        f[18] = steepest / top
+        _crossings(x, top, f)
+        _slopes(x, f)
+        _spectrum(d, t, f)
+        _repetition(x, f)
+    return amplitude
+
+
+@compiled
+def _sizes(d: Doubles, x: Doubles, f: Floats) -> tuple[float, float, float, float]:
+    """How large it is, and how evenly (0, 8, 9, 36, 37, 38). Returns the peak-to-peak value of the quietest second, the
+    mean of the seconds' largest values (0: there is nothing at all), the sum of the values without sign, and of their
+    squares."""
     n = x.shape[0]
     seconds = n // RATE
-    f[:] = 0.0
     tops = np.zeros(seconds)
     powers = np.zeros(seconds)
     spans = np.zeros(seconds)
@@ -161,14 +180,23 @@ def describe(d: Doubles, x: Doubles, t: Tables, f: Floats) -> float:
             wide += (d[k] - middle) ** 2
         total += powers[s]
         spans[s] = high - low
-    amplitude = spans.min()
+    amplitude = float(spans.min())
     rms = math.sqrt(total / n)
     f[0] = math.log10(max(rms, 1e-4))
     if rms < 1e-6:
-        return float(amplitude)
-    top = max(tops.mean(), 1e-9)
+        return amplitude, 0.0, absolute, total
+    f[8] = min(max(cube / n / rms**3, -5.0), 5.0)
+    f[9] = math.log(max(fourth / n / rms**4, 1.0))
+    f[36] = min(math.log(max(powers.max(), 1e-12) / max(powers.min(), 1e-12)) / 2.0, 6.0)
+    f[37] = min(math.log(max(tops.max(), 1e-9) / max(tops.min(), 1e-9)), 6.0)
+    f[38] = math.log(max(wide / total, 1e-3))
+    return amplitude, max(float(tops.mean()), 1e-9), absolute, total
 
-    # Leakage: half a mean period, from the mean slope.
+
+@compiled
+def _changes(x: Doubles, absolute: float, total: float, f: Floats) -> float:
+    """Leakage (half a mean period, from the mean slope), mobility, complexity (1, 10, 11). Returns the largest step."""
+    n = x.shape[0]
     slope = 0.0
     bend = 0.0
     turns = 0.0
@@ -187,8 +215,16 @@ def describe(d: Doubles, x: Doubles, t: Tables, f: Floats) -> float:
         above += abs(x[k] + x[k - half])
         below += abs(x[k]) + abs(x[k - half])
     f[1] = above / max(below, 1e-12)
+    mobility = math.sqrt(bend / total)
+    f[10] = mobility
+    f[11] = min(math.sqrt(turns / max(bend, 1e-12)) / max(mobility, 1e-6), 10.0)
+    return steepest
 
-    # Crossings from beyond one threshold to beyond the other.
+
+@compiled
+def _crossings(x: Doubles, top: float, f: Floats) -> None:
+    """Crossings from beyond one threshold to beyond the other, and time beyond four of them (2 to 7)."""
+    n = x.shape[0]
     places = np.zeros(n)
     count = 0
     side = 0
@@ -214,17 +250,16 @@ def describe(d: Doubles, x: Doubles, t: Tables, f: Floats) -> float:
                     count += 1
                 last = k
             side = now
-    f[2] = count / (2.0 * seconds)
+    f[2] = count / (2.0 * (n // RATE))
     f[3] = variation(places, count)
     for k in range(4):
         f[4 + k] = shares[k] / n
-    f[8] = min(max(cube / n / rms**3, -5.0), 5.0)
-    f[9] = math.log(max(fourth / n / rms**4, 1.0))
-    mobility = math.sqrt(bend / total)
-    f[10] = mobility
-    f[11] = min(math.sqrt(turns / max(bend, 1e-12)) / max(mobility, 1e-6), 10.0)
 
-    # Energy of the slope over a tenth of a second.
+
+@compiled
+def _slopes(x: Doubles, f: Floats) -> None:
+    """Energy of the slope over a tenth of a second: its quantiles, its peaks and how regular they are (12 to 17)."""
+    n = x.shape[0]
     width = RATE // 10
     energy = np.zeros(n - width)
     running = 0.0
@@ -244,11 +279,10 @@ def describe(d: Doubles, x: Doubles, t: Tables, f: Floats) -> float:
     intervals = np.zeros(n)
     peaks = 0
     previous = -n
-    apart = int(0.15 * RATE)
     for k in range(1, energy.shape[0] - 1):
         e = energy[k]
         if e > 0.4 * quantile(ordered, 0.97) and e >= energy[k - 1] and e > energy[k + 1]:
-            if peaks > 0 and k - previous < apart:
+            if peaks > 0 and k - previous < _APART:
                 heights[peaks - 1] = max(heights[peaks - 1], e)
             else:
                 if peaks > 0:
@@ -256,15 +290,18 @@ def describe(d: Doubles, x: Doubles, t: Tables, f: Floats) -> float:
                 heights[peaks] = e
                 peaks += 1
                 previous = k
-    f[15] = peaks / seconds
+    f[15] = peaks / (n // RATE)
     f[16] = variation(heights, peaks)
     f[17] = variation(intervals, peaks - 1)
-    f[18] = steepest / top
 
-    # Spectrum.
+
+@compiled
+def _spectrum(d: Doubles, t: Tables, f: Floats) -> None:
+    """Where the power lies: the dominant frequency, centroid, entropy, harmonics, eight bands (19 to 31)."""
+    middle = d.mean()
     re = np.zeros(_BINS)
     im = np.zeros(_BINS)
-    for k in range(n):
+    for k in range(d.shape[0]):
         v = d[k] - middle
         for j in range(_BINS):
             re[j] += v * t.cosine[k, j]
@@ -311,7 +348,11 @@ def describe(d: Doubles, x: Doubles, t: Tables, f: Floats) -> float:
                 share += re[j]
         f[24 + b] = math.log(max(share / whole, 1e-5))
 
-    # Autocorrelation; what overlaps is normalised by its own energy.
+
+@compiled
+def _repetition(x: Doubles, f: Floats) -> None:
+    """Autocorrelation; what overlaps is normalised by its own energy (32 to 35)."""
+    n = x.shape[0]
     before = np.zeros(n + 1)
     for k in range(n):
         before[k + 1] = before[k] + x[k] * x[k]
@@ -333,14 +374,10 @@ def describe(d: Doubles, x: Doubles, t: Tables, f: Floats) -> float:
     peak = -1.0
     for lag in range(zero, _LAGS):
         least = min(least, r[lag])
-        if lag >= apart and r[lag] > peak:
+        if lag >= _APART and r[lag] > peak:
             peak = r[lag]
             at = lag
     f[32] = peak
     f[33] = at / RATE
     f[34] = least
     f[35] = narrow / RATE
-    f[36] = min(math.log(max(powers.max(), 1e-12) / max(powers.min(), 1e-12)) / 2.0, 6.0)
-    f[37] = min(math.log(max(tops.max(), 1e-9) / max(tops.min(), 1e-9)), 6.0)
-    f[38] = math.log(max(wide / total, 1e-3))
-    return float(amplitude)
