@@ -76,7 +76,7 @@ class Lifeline:
     """Between a stage and its supervisor. Tells when to stop: SIGTERM came, or the supervisor's end of the lifeline (a
     socket pair) closed. Tells the supervisor when the stage is ready, and that it lives."""
 
-    def __init__(self, descriptor: int | None, *, standby: bool = False) -> None:
+    def __init__(self, descriptor: int | None) -> None:
         self.descriptor = descriptor
         self._stopped = False
         self._said = 0.0
@@ -88,17 +88,18 @@ class Lifeline:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
         self._ready = False
-        if descriptor is not None and not standby:
-            self._begin_watch(descriptor)
+        if descriptor is not None:
+            os.set_blocking(descriptor, False)
+            threading.Thread(target=self._watch, args=(descriptor,), name="lifeline", daemon=True).start()
 
     def stand_by(self) -> None:
         """Everything is loaded: waits until the supervisor needs this process, in place of one that died."""
         if self.descriptor is None:
             return
         os.write(self.descriptor, b"s")
+        select.select([self.descriptor], [], [])
         if not os.read(self.descriptor, 1):
             os._exit(0)  # the supervisor is gone, and it was never needed
-        self._begin_watch(self.descriptor)
 
     def ready(self) -> None:
         """Everything that a person could have got wrong has been tried, and was right."""
@@ -127,13 +128,11 @@ class Lifeline:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._stopped = True
 
-    def _begin_watch(self, descriptor: int) -> None:
-        os.set_blocking(descriptor, False)
-        threading.Thread(target=self._watch, args=(descriptor,), name="lifeline", daemon=True).start()
-
     def _watch(self, descriptor: int) -> None:
         """Ends the process when the supervisor is gone and the loop does not see to it: it still loads, or hangs."""
-        select.select([descriptor], [], [])  # the supervisor sends nothing: only its end makes this readable
+        hangup = select.poll()
+        hangup.register(descriptor, 0)  # of what is sent nothing wakes it, only that the other end is gone
+        hangup.poll()
         if self._ready:
             time.sleep(_ORPHAN_S)
         os._exit(1)

@@ -21,8 +21,10 @@ from monitor.systemd import Notifier
 
 _KEPT = ".ecg-monitor"
 """Folder for the checkpoints inside of that which is recorded to."""
-_FORMER_S = 3.0
-"""s that the stages of a daemon that was killed may take to end: three times what they give themselves."""
+_FORMER_S = 6.0
+"""s that the stages of a daemon that was killed may take to end: one of their own, and more on a busy machine."""
+_PATIENCE_S = 1.5
+"""s after which it is said that this is waited for."""
 _TRY_S = 0.05
 """s between two tries."""
 _LONGEST = 60
@@ -93,14 +95,18 @@ def _state_folder(given: argparse.Namespace) -> tuple[Path | None, list[int]]:
         raise UserError(f"{option} {folder}: {error.strerror or error}") from error
     import fcntl
 
-    until = time.monotonic() + _FORMER_S
+    began, told = time.monotonic(), False
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until its last process is gone, however it goes
             return folder, [lock]
         except OSError as error:
-            if time.monotonic() > until:
+            waited = time.monotonic() - began
+            if waited > _FORMER_S:
                 raise UserError(f"{option} {folder}: another ecg-monitor is at work there") from error
+            if waited > _PATIENCE_S and not told:
+                told = True
+                print(f"ecg-monitor: {option} {folder}: waiting for another ecg-monitor to end …", file=sys.stderr)
             time.sleep(_TRY_S)
 
 

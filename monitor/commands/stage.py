@@ -30,7 +30,7 @@ _LOOSE = ("alert_socket", "checkpoint", "control", "dashboard", "link", "metrics
 
 def stage(given: argparse.Namespace, settings: Settings) -> int:
     """Runs the stage until it is done; 0."""
-    code = _run(given, settings, Lifeline(given.lifeline, standby=given.standby))
+    code = _run(given, settings, Lifeline(given.lifeline))
     if given.lifeline is not None:
         # Everything is closed. The interpreter would take half a second more to take torch apart.
         with suppress(OSError):  # a disk that is full

@@ -149,10 +149,9 @@ def test_two_daemons_on_one_folder(recording, tmp_path):
     words = ["--headless", "--alert-port", str(free_port()), "--record", str(recording.folder)]
     done = cli("run", "--source", "replay:demo", *words)
     assert done.returncode == 1
-    assert (
-        done.stderr
-        == f"ecg-monitor: --record {recording.folder / '.ecg-monitor'}: another ecg-monitor is at work there\n"
-    )
+    waiting, refused = done.stderr.splitlines()
+    assert waiting.endswith("waiting for another ecg-monitor to end …")
+    assert refused == f"ecg-monitor: --record {recording.folder / '.ecg-monitor'}: another ecg-monitor is at work there"
     assert daemon.process.poll() is None
     daemon.interrupt()
 
