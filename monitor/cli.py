@@ -20,6 +20,7 @@ _EXAMPLES = """examples:
   ecg-monitor --source replay:mitdb/208 --speed 4         a PhysioNet record, four times as fast
   ecg-monitor --source replay:mitdb/208 --source replay:mitdb/119
   ecg-monitor --source replay:/data/patient7 --lead V5 --headless
+  ecg-monitor --source pipe:/tmp/ecg                      a device of your own (docs/protocol.md, "A device's lines")
   ecg-monitor alerts --json                               in another terminal: alerts, one JSON object a line
   ecg-monitor watch                                       a second dashboard on the running daemon
   ecg-monitor annotate mitdb/208 --out results            the same pipeline, offline
@@ -102,7 +103,7 @@ def parser(*, helping: bool = False) -> argparse.ArgumentParser:
         action="append",
         required=True,
         metavar="URI",
-        help="replay:demo, replay:DATABASE/RECORD, replay:PATH; several for several patients",
+        help="replay:demo, replay:DATABASE/RECORD, replay:PATH, pipe:PATH (a device); several for several patients",
     )
     run.add_argument("--speed", type=speed, default=1.0, metavar="1|N|max", help="recorded seconds per second")
     run.add_argument("--headless", action="store_true", help="no screen: plain lines")

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from monitor.config import Settings, unattended
-from monitor.errors import UsageError
+from monitor.errors import UsageError, UserError
 from monitor.events import FS, Alert, Event, Opened, Verdict
 from monitor.pipeline import whole
 from monitor.recorder import annotations
-from monitor.sources import SourceRequest, open_source, stream_name
+from monitor.sources import LiveSource, SourceRequest, open_source, stream_name
 from monitor.stage import Core
 
 _CHUNK = 60 * FS
@@ -61,9 +61,17 @@ def uri_of(record: str) -> str:
 
 
 def judged(request: SourceRequest, core: Core, settings: Settings) -> Iterator[Event]:
-    """All that the pipeline makes of one source, from Opened to Closed."""
+    """All that the pipeline makes of one source, from Opened to Closed.
+
+    Raises:
+        UserError: it cannot be opened, or is live.
+    """
     source = open_source(request, settings)
     try:
+        if isinstance(source, LiveSource):
+            raise UserError(
+                f"{request.uri}: a device has no end; record it with ecg-monitor --record, then annotate that"
+            )
         while events := source.read(_CHUNK):
             yield from core.push(events)
     finally:

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from daemons import cli
 
 from monitor.sources import SourceRequest
 from replay import faults
@@ -70,6 +71,13 @@ def test_what_is_no_pipe(start, tmp_path, what, says):
     assert daemon.wait() == 1
     assert says in daemon.err.read_text()
     assert "Traceback" not in daemon.err.read_text()
+
+
+def test_a_device_is_not_annotated(tmp_path):
+    done = cli("annotate", f"pipe:{tmp_path / 'ecg'}", "--out", str(tmp_path / "out"))
+    assert done.returncode == 1
+    assert "a device has no end" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_recording_can_be_started_late_and_a_device_cannot(start, tmp_path):
