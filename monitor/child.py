@@ -51,6 +51,8 @@ class Child:
     """Why it is not started any more."""
     deaths: list[float] = field(default_factory=list)
     again_at: float | None = None
+    alone_since: float | None = None
+    """Since when all that it feeds have ended, monotonic s."""
 
     @property
     def over(self) -> bool:

@@ -33,7 +33,7 @@ _START_S = 150.0
 """s until every stage must be ready: the first start compiles the kernels, 15 s of work for a core that may be slow or
 busy."""
 _PARTING_S = 3.0
-"""s that the foreground may take to end by itself after all stages have."""
+"""s that the foreground may take to end by itself after all stages have, and a stage after all that it feeds."""
 _SIGNS = 4096
 """Signs of life read at once."""
 _BEGINNING_S = 10.0
@@ -219,7 +219,12 @@ class Supervisor:
                     self._logbook.say("stage hangs", name=child.name, silent_s=round(now - child.heard, 1))
                     child.process.kill()
                     child.heard = None
-                if self._settings.standby and not child.attendant and child.ready and not child.foreground:
+                if self._alone(child, now):
+                    child.process.terminate()
+                    child.finished = True
+                    dismiss(child.standby)
+                    child.standby = None
+                elif self._settings.standby and not child.attendant and child.ready and not child.foreground:
                     self._stand_by(child, now)
                 continue
             if child.again_at is not None:
@@ -241,6 +246,16 @@ class Supervisor:
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
             self._died(child, f"{how}: {mistake}" if mistake else how, now)
         return None
+
+    def _alone(self, child: Child, now: float) -> bool:
+        """All that it feeds have ended, and it does not: it died when the last of them had all that they needed, and
+        waits in its new life for somebody to ask."""
+        fed = [other for other in self._children if other.name in child.feeds]
+        if not (all(other.over for other in fed) and any(other.finished for other in fed)):
+            child.alone_since = None
+        elif child.alone_since is None:
+            child.alone_since = now
+        return child.alone_since is not None and now - child.alone_since > _PARTING_S
 
     def _mistake(self, child: Child, code: int) -> str | None:
         """What a person did wrong, so that this process could not begin or go on."""

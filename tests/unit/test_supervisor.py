@@ -15,6 +15,7 @@ import time
 import msgspec
 import pytest
 
+from monitor import supervisor as supervising
 from monitor.child import Child
 from monitor.errors import UserError
 from monitor.log import Logbook
@@ -100,6 +101,23 @@ def test_a_recorder_that_dies_again_and_again_is_left_out(run, tmp_path):
     assert source.arguments == ["lives", "--awaits=detector"]
     assert source.deaths == []
     assert not recorder.finished
+
+
+def test_who_waits_for_those_who_have_ended_is_let_go(run, monkeypatch):
+    """A source that was killed at the very end asks in its new life whether anybody misses anything."""
+    monkeypatch.setattr(supervising, "_PARTING_S", 0.2)
+    source = child("source", "lives", feeds=("detector", "recorder"))
+    others = [child("detector", "ends"), child("recorder", "ends", essential=False)]
+    assert run([source, *others, dashboard()], ends=0.5) == 0
+    assert source.finished
+
+
+def test_who_feeds_only_one_that_was_left_out_goes_on(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(supervising, "_PARTING_S", 0.2)
+    source = child("source", "lives", feeds=("recorder",))
+    with pytest.raises(UserError, match=r"^recorder had to be left out"):
+        run([source, child("recorder", "dies", essential=False), dashboard()])
+    assert not source.finished
 
 
 def test_an_essential_stage_that_does_ends_the_daemon(run):
