@@ -24,12 +24,6 @@ _BEFORE = int(0.32 * FS)
 _AFTER = int(0.48 * FS)
 """Samples after it: to the end of the T wave."""
 _TAPER = int(0.04 * FS)
-_PAROXYSMAL = 0.15
-"""Share of the patients (of those who are not always in it) in whom atrial fibrillation comes and goes."""
-_HEAVY = 0.2
-"""Share of the patients in whom every third to tenth beat is ectopic, of either kind."""
-_LED = 0.15
-"""Share of the others in whom the atria lead, and sinus beats are the exception (sick sinus syndrome)."""
 _P = (int(0.28 * FS), int(0.07 * FS))
 """Samples before R between which a P wave lies."""
 
@@ -143,27 +137,16 @@ def _rhythm(rng: Random, seconds: float, *, can_v: bool) -> list[_Beat]:
     af = rng.random() < 0.25
     other_p = "other" if rng.random() < 0.8 else "own"
     ventricular = float(rng.uniform(0.0, 0.08)) if can_v and rng.random() < 0.6 else 0.0
-    if rng.random() < _HEAVY:
-        ectopic = float(rng.uniform(0.05, 0.3))
-        ventricular = float(rng.uniform(0.0, 0.25)) if can_v else 0.0
-    kinds: tuple[str, ...] = ("sinus", "sinus", "run", "bigeminy", "blocked", "ramp", "steady")
-    if af:
-        kinds = ("fibrillation",)
-    elif rng.random() < _PAROXYSMAL:
-        kinds += ("fibrillation",)
-    elif rng.random() < _LED:
-        kinds = ("led", "led", "sinus")
-        other_p = "other"
     while sum(beat.rr for beat in out) < seconds:
         rr = float(np.clip(rr * np.exp(rng.normal(0.0, 0.08)), 0.42, 1.3))
         length = int(rng.integers(20, 150))
+        kinds = ("fibrillation",) if af else ("sinus", "sinus", "run", "bigeminy", "blocked", "ramp", "steady")
         kind = str(rng.choice(kinds))
         match kind:
             case "fibrillation":
                 spread = rng.uniform(0.12, 0.3)
-                mean = rr if af else rr * rng.uniform(0.5, 0.9)  # that which comes and goes is fast
                 for _ in range(length):
-                    value = mean * float(np.exp(rng.normal(0.0, spread)))
+                    value = rr * float(np.exp(rng.normal(0.0, spread)))
                     if rng.random() < ventricular:
                         out.append(_Beat(_V, max(0.6 * value, 0.3)))
                         value *= 1.3
@@ -178,21 +161,11 @@ def _rhythm(rng: Random, seconds: float, *, can_v: bool) -> list[_Beat]:
                 out.append(_Beat(_N, rr * rng.uniform(1.0, 1.6)))
             case "bigeminy":
                 period = int(rng.integers(1, 4))
-                # Only every second beat can be early by a tenth: no sinus node alternates.
-                early = rng.uniform(0.5, 0.92 if period == 1 else 0.85)
+                early = rng.uniform(0.5, 0.85)
                 for _ in range(length // (period + 1)):
                     out += [_Beat(_N, rr * float(np.exp(rng.normal(0.0, 0.02)))) for _ in range(period - 1)]
                     out.append(_Beat(_N, rr * rng.uniform(1.0, 1.25)))
                     out.append(_Beat(_S, max(rr * early * float(np.exp(rng.normal(0.0, 0.03))), 0.3), other_p))
-            case "led":
-                # The sinus node fails and an atrial focus leads; after its pauses come sinus beats, a few.
-                faster = rr * rng.uniform(0.5, 1.0)
-                for _ in range(int(rng.integers(2, 9))):
-                    for _ in range(int(np.exp(rng.uniform(np.log(3), np.log(60))))):
-                        out.append(_Beat(_S, max(faster * float(np.exp(rng.normal(0.0, 0.03))), 0.3), other_p))
-                    out.append(_Beat(_N, max(faster, 0.6) * rng.uniform(1.3, 3.0)))
-                    for _ in range(int(rng.choice([0, 0, 1, 1, 2, 4]))):
-                        out.append(_Beat(_N, rr * rng.uniform(1.0, 1.5)))
             case "blocked":
                 every = int(rng.integers(2, 12))
                 grows = rng.uniform(0.0, 0.04)
