@@ -7,6 +7,7 @@ Laws:
 * In a chain only the worst is announced: a rule's ``over`` end when it begins and do not begin while it lasts.
 * What latches stays when its condition is over, until a person acknowledges it; a new event of its kind is a new alert,
   acknowledged or not.
+* VT and VF that come back within seconds are the alert that there is, unless a person has acknowledged it.
 * A signal of which nothing may be concluded (gap, unusable quality) ends the physiological alerts that do not latch,
   empties the memory of beats and lets none be raised: missing data are never asystole. Noise is no reason for a rule
   that knows noise when it sees it.
@@ -34,6 +35,7 @@ from monitor.events import (
     Lost,
     Numbering,
     Opened,
+    Priority,
     Quality,
     Rhythm,
     Silence,
@@ -140,7 +142,7 @@ def advance(patient: Patient, event: Event, settings: AlarmSettings) -> list[Ale
         if rule.kind not in patient.active and (not looked_at or off):
             continue  # nothing can come of it
         suspended = rule.class_ == "physiological" and (nothing_there or (noisy and not rule.despite_noise))
-        worse = next((kind for kind in OVERRULED_BY[rule.kind] if patient.holds(kind)), None)
+        worse = next((kind for kind in OVERRULED_BY[rule.kind] if _stands(patient, kind, rule, settings)), None)
         finding = None
         why = ""
         if suspended or worse is not None:
@@ -232,6 +234,19 @@ def _note_beat(patient: Patient, event: Verdict, settings: AlarmSettings) -> Non
     del patient.beats[:-MEMORY]
 
 
+def _stands(patient: Patient, kind: str, rule: Rule, settings: AlarmSettings) -> bool:
+    """Whether an alert of this kind makes one of the rule pointless: its condition holds, or might come back and the
+    other is of lower priority."""
+    over = patient.holds(kind) and patient.active[kind].against >= BY_KIND[kind].clear(settings)
+    return patient.holds(kind) and not (over and rule.priority is Priority.HIGH)
+
+
+def _until(patient: Patient, rule: Rule, settings: AlarmSettings) -> int:
+    """The sample before which an alert does not end by itself."""
+    seconds = settings.hold_s if rule.life is Life.HOLD else rule.stays(settings)
+    return patient.now + round(seconds * FS)
+
+
 def _waiting(patient: Patient, rule: Rule, settings: AlarmSettings) -> Sight:
     """The rule is not looked at now; only a HOLD may run out."""
     held = patient.active.get(rule.kind)
@@ -254,12 +269,14 @@ def _sight(patient: Patient, rule: Rule, finding: Finding | None, when: On, sett
         if when not in rule.counts:
             return Sight.ABSENT
         held.against += 1
-        return over if held.against >= rule.clear(settings) else Sight.ABSENT
+        stays = held.phase is Phase.ACTIVE and patient.now < held.until
+        return over if held.against >= rule.clear(settings) and not stays else Sight.ABSENT
     if held is None:
         return Sight.SAME
     held.against = 0
     if rule.life is Life.HOLD:
         return _waiting(patient, rule, settings) if finding.onset == held.onset else Sight.AGAIN
+    held.until = _until(patient, rule, settings)
     before, now = held.value, finding.value
     changed = rule.step > 0 and before is not None and now is not None and abs(now - before) >= rule.step
     return Sight.MORE if changed else Sight.SAME
@@ -290,7 +307,7 @@ def _go(
             id=f"{stream}/{rule.kind}/{finding.onset}",
             onset=finding.onset,
             value=finding.value,
-            until=patient.now + round(settings.hold_s * FS),
+            until=_until(patient, rule, settings),
             against=0,
             beats=finding.beats,
             limit=finding.limit,

@@ -160,6 +160,8 @@ class AlarmSettings(_Section, frozen=True, kw_only=True):
     extreme_least_good: Share
     extreme_most: Share
     extreme_most_noisy: Share
+    extreme_sure: Annotated[float, Meta(ge=0)]
+    extreme_margin_bpm: Annotated[float, Meta(ge=0)]
     rate_beats: Count
     rate_margin_bpm: Annotated[float, Meta(ge=0)]
     tachy_bpm: Positive
@@ -171,6 +173,10 @@ class AlarmSettings(_Section, frozen=True, kw_only=True):
     vt_among: Count
     vt_rare: Share
     vt_faster: Positive
+    vt_slow_bpm: Annotated[float, Meta(ge=0)]
+    vt_alike_ratio: Annotated[float, Meta(gt=1)]
+    vt_alike: Share
+    same_s: Annotated[float, Meta(ge=0)]
     v_run_beats: Count
     v_rhythm_beats: Count
     svt_beats: Count

@@ -4,12 +4,14 @@ After bedside monitors' manuals and the PhysioNet/CinC Challenge 2015; the limit
 config.toml. Those on ventricular rhythms: ``ventricular.py``.
 """
 
+import math
 from collections.abc import Callable
+from statistics import mean, stdev
 
 from monitor import irregularity
 from monitor.config import AlarmSettings
 from monitor.detector_layout import AFTER
-from monitor.events import FS, BeatClass
+from monitor.events import FS, BeatClass, Cause
 from monitor.patient import Finding, Patient, Seen, between, bpm, intervals_of, peaks_of, tail
 from monitor.quality import BLOCK
 
@@ -17,8 +19,11 @@ from monitor.quality import BLOCK
 def asystole(patient: Patient, settings: AlarmSettings) -> Finding | None:
     """No QRS complex for so long. A beat of the last third of a second may not have been told yet, so that much
     longer is waited, but for one report's time: an alarm on an interval that came to within an eighth of a second of
-    the limit ends with its beat, and all others come so much sooner."""
+    the limit ends with its beat, and all others come so much sooner. It does not begin in what the last report called
+    too noisy: there may be beats in it, and the next report suspends analysis or tells of a still line."""
     if patient.silence < settings.asystole_s * FS + AFTER - BLOCK:
+        return None
+    if patient.bad and patient.cause is Cause.NOISE and not patient.holds("asystole"):
         return None
     onset = patient.now - patient.silence
     seconds = patient.silence / FS
@@ -55,13 +60,13 @@ def missed_beat(patient: Patient, settings: AlarmSettings) -> Finding | None:
     before, last = between(recent[:-1]), recent[-1].rr
     if before is None or last is None:
         return None
-    mean = sum(before) / len(before)
-    if max(before) > (1 + settings.regular) * mean or min(before) < (1 - settings.regular) * mean:
+    usual = mean(before)
+    if max(before) > (1 + settings.regular) * usual or min(before) < (1 - settings.regular) * usual:
         return None
-    if last < settings.missed_beat_rr * mean:
+    if last < settings.missed_beat_rr * usual:
         return None
     return Finding(
-        onset=recent[-2].sample, message="missed beat", value=round(last / mean, 2), limit=settings.missed_beat_rr,
+        onset=recent[-2].sample, message="missed beat", value=round(last / usual, 2), limit=settings.missed_beat_rr,
         unit="RR", beats=peaks_of(recent[-2:]),
     )  # fmt: skip
 
@@ -85,9 +90,16 @@ def _most(recent: list[Seen], beyond: Callable[[float], bool], settings: AlarmSe
     return sum(beyond(60 * FS / rr) for rr in found) > share * len(found)
 
 
+def _error(recent: list[Seen]) -> float:
+    """Standard error of the mean of the intervals between these beats, as a share of that mean; so much, to first
+    order, is in doubt of the mean rate."""
+    found = intervals_of(recent[1:])
+    return stdev(found) / math.sqrt(len(found)) / mean(found) if len(found) > 1 else 0.0
+
+
 def extreme_brady(patient: Patient, settings: AlarmSettings) -> Finding | None:
     """Mean rate of the last beats under the limit, and that of most intervals."""
-    limit = settings.extreme_brady_bpm + (settings.rate_margin_bpm if patient.holds("extreme_brady") else 0.0)
+    limit = settings.extreme_brady_bpm + (settings.extreme_margin_bpm if patient.holds("extreme_brady") else 0.0)
     measured = _rate_over(patient, settings.extreme_brady_beats)
     if measured is None or measured[0] >= limit or not _most(measured[1], lambda rate: rate < limit, settings):
         return None
@@ -100,8 +112,10 @@ def extreme_brady(patient: Patient, settings: AlarmSettings) -> Finding | None:
 
 def extreme_tachy(patient: Patient, settings: AlarmSettings) -> Finding | None:
     """Mean rate of the last beats over the limit, and that of most intervals; of fewer beats, where the mean is further
-    over it."""
-    margin = settings.rate_margin_bpm if patient.holds("extreme_tachy") else 0.0
+    over it. Until it is announced, the mean must be over it by more than the intervals' own irregularity leaves in
+    doubt."""
+    held = patient.holds("extreme_tachy")
+    margin = settings.extreme_margin_bpm if held else 0.0
     least = settings.extreme_tachy_bpm - margin
     for n, limit in (
         (settings.extreme_tachy_beats, settings.extreme_tachy_bpm),
@@ -111,7 +125,8 @@ def extreme_tachy(patient: Patient, settings: AlarmSettings) -> Finding | None:
         if measured is None or measured[0] <= limit - margin:
             continue
         rate, recent = measured
-        if _most(recent, lambda one: one > least, settings):
+        doubt = 0.0 if held else settings.extreme_sure * _error(recent)
+        if rate * (1 - doubt) > limit - margin and _most(recent, lambda one: one > least, settings):
             return Finding(
                 onset=recent[0].sample, message=f"extreme tachycardia: {rate:.0f}/min", value=round(rate, 1),
                 limit=settings.extreme_tachy_bpm, unit="1/min", beats=peaks_of(recent),

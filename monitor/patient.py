@@ -58,7 +58,7 @@ class Open(Struct):
     onset: int
     value: float | None
     until: int
-    """HOLD: the sample at which it ends."""
+    """The sample before which it does not end by itself."""
     against: int
     """WHILE: how often in a row its condition has not held."""
     beats: tuple[int, ...]

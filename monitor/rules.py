@@ -47,6 +47,9 @@ class Rule(Struct, frozen=True, kw_only=True):
     """Kinds that it makes pointless: they end when it begins, and do not begin while it lasts."""
     every: Callable[[AlarmSettings], int] | None = None
     """Seconds between two looks; None: whenever ``on`` says."""
+    stays: Callable[[AlarmSettings], float] = lambda _: 0.0
+    """WHILE: seconds since its condition was last seen for which it does not end, until a person has acknowledged it:
+    what comes back so soon is no new alert. It stands over no other of high priority then."""
     despite_noise: bool = False
     """It judges for itself whether what it sees is noise."""
 
@@ -99,6 +102,10 @@ def _run_clear(settings: AlarmSettings) -> int:
     return settings.clear_beats
 
 
+def _same(settings: AlarmSettings) -> float:
+    return settings.same_s
+
+
 def _af_clear(settings: AlarmSettings) -> int:
     return settings.af_clear_reports
 
@@ -138,12 +145,13 @@ RULES: tuple[Rule, ...] = (
     _technical("saturated", _MEDIUM, Cause.SATURATED, "amplifier saturated"),
     _technical("noise", _LOW, Cause.NOISE, "too noisy"),
     Rule(kind="vf", priority=_HIGH, class_="physiological", find=ventricular.vf, on="look", life=Life.WHILE,
-         clear=lambda s: s.vf_clear_reports, despite_noise=True,
+         clear=lambda s: s.vf_clear_reports, stays=_same, despite_noise=True,
          over=("asystole", "vt", *_SLOW, *_FAST, *_ECTOPY, *_UNEVEN)),
     Rule(kind="asystole", priority=_HIGH, class_="physiological", find=criteria.asystole, on="both", life=Life.WHILE,
          counts=("beat", "second"), over=(*_SLOW, *_UNEVEN)),
     Rule(kind="vt", priority=_HIGH, class_="physiological", find=ventricular.vt, on="both", life=Life.WHILE,
-         clear=_run_clear, counts=("beat", "look"), step=10.0, over=(*_FAST, *_ECTOPY, *_UNEVEN)),
+         clear=_run_clear, counts=("beat", "look"), stays=_same, despite_noise=True, step=10.0,
+         over=(*_FAST, *_ECTOPY, *_UNEVEN)),
     _while("extreme_tachy", _HIGH, criteria.extreme_tachy, _rate_clear, step=10.0, over=("tachy",)),
     _while("extreme_brady", _HIGH, criteria.extreme_brady, _rate_clear, step=5.0, over=("brady",)),
     _while("v_rhythm", _MEDIUM, ventricular.v_rhythm, _run_clear, step=10.0,

@@ -61,10 +61,17 @@ def _stands_out(patient: Patient, run: list[Seen], rate: float, settings: AlarmS
     return rate >= settings.vt_faster * 60 * FS / median(known)
 
 
+def _one_focus(run: list[Seen], settings: AlarmSettings) -> bool:
+    """Whether beats that follow each other mostly have one polarity and about one height."""
+    most = settings.vt_alike_ratio
+    like = sum(a.amplitude != 0 and 1 / most <= b.amplitude / a.amplitude <= most for a, b in pairwise(run))
+    return like >= settings.vt_alike * (len(run) - 1)
+
+
 def vt(patient: Patient, settings: AlarmSettings) -> Finding | None:
     """So many ventricular beats in a row, at the rate; or the waves of a tachycardia, whatever its beats were taken
     for. A beat that is not quite a ventricular one to the classifier does not break the row if the others make up
-    for it; nor does a fusion beat, but fusion beats alone are none."""
+    for it; nor does a fusion beat, but fusion beats alone are none. A slow one has one shape of beat."""
     run = tail(patient, lambda beat: beat.v + beat.f >= settings.vt_least)
     n = settings.vt_beats
     # The intervals between the run's last n beats: the one that leads into the run is not the run's own.
@@ -72,7 +79,8 @@ def vt(patient: Patient, settings: AlarmSettings) -> Finding | None:
     found = between(last) if len(run) >= n else None
     sure = sum(beat.v for beat in last) >= settings.vt_mean * n
     rate = bpm(found) if found is not None else 0.0
-    if sure and rate >= settings.vt_bpm and _stands_out(patient, run, rate, settings):
+    shaped = rate >= settings.vt_slow_bpm or _one_focus(last, settings)
+    if sure and rate >= settings.vt_bpm and shaped and _stands_out(patient, run, rate, settings):
         return Finding(
             onset=run[0].sample, message=f"ventricular tachycardia: {rate:.0f}/min", value=round(rate, 1),
             limit=settings.vt_bpm, unit="1/min", beats=peaks_of(run),

@@ -61,13 +61,48 @@ def test_vt_takes_the_place_of_its_run(patient):
     assert vt.priority is Priority.HIGH
     assert vt.value == pytest.approx(60 / 0.35, abs=0.5)
     assert len(vt.beats) == 5
-    patient.beats("NN")
-    assert ("vt", "ended") not in patient.told()  # two beats are not yet the end
-    patient.beats("N")
-    assert patient.told()[-1] == ("vt", "updated")
+    patient.beats("N" * 14)
+    assert patient.told("vt") == [("vt", "raised")]  # what comes back now is the same
+    patient.beats("N" * 6)
+    assert patient.told("vt") == [("vt", "raised"), ("vt", "updated")]
     assert patient.alerts[-1].latched
     patient.acknowledge()
     assert patient.told()[-1] == ("vt", "ended")
+
+
+def test_a_tachycardia_that_comes_back_within_seconds_is_the_same_alarm(patient):
+    patient.beats("NNNN")
+    for _ in range(4):
+        patient.beats("V" * 6, rr=0.35).beats("N" * 10)
+    assert patient.raised().count("vt") == 1
+    patient.beats("N" * 12).beats("V" * 6, rr=0.35)
+    assert patient.raised().count("vt") == 2
+
+
+def test_fibrillation_that_might_come_back_hides_no_asystole(patient):
+    patient.beats("NNNN").wave = (0.0, 0.9)
+    patient.quiet(3)
+    assert patient.raised() == ["vf"]
+    patient.quiet(20)
+    assert patient.raised() == ["vf"]
+    patient.wave = (0.0, 0.0)
+    patient.quiet(9)
+    assert patient.raised() == ["vf", "asystole"]
+    assert patient.told("vf") == [("vf", "raised")]
+    patient.beats("VV", rr=0.5).beats("NN")
+    assert "couplet" not in patient.raised()  # of lower priority, and fibrillation is still announced
+
+
+def test_a_tachycardia_that_hides_its_beats_in_noise_goes_on(patient):
+    patient.beats("NNNN").beats("V" * 6, rr=0.35)
+    patient.wave = (0.8, 0.1)
+    patient.quiet(20, Level.UNUSABLE, Cause.NOISE)
+    assert patient.told("vt") == [("vt", "raised")]
+    patient.wave = (0.1, 0.8)
+    patient.quiet(3, Level.UNUSABLE, Cause.NOISE)
+    vt, vf = ([a for a in patient.alerts if a.kind == kind] for kind in ("vt", "vf"))
+    assert [a.sample for a in vf] == [vt[-1].sample]
+    assert "now vf" in vt[-1].message
 
 
 def test_a_rate_at_its_limit_does_not_chatter(patient):
@@ -103,13 +138,13 @@ def test_an_interval_over_unusable_signal_is_no_pause(patient):
 
 def test_unusable_signal_suspends_what_was_active(patient):
     patient.beats("NNNN").beats("V" * 6, rr=0.35)
-    patient.quiet(2, Level.UNUSABLE, Cause.NOISE)
+    patient.quiet(3, Level.UNUSABLE, Cause.SATURATED)
     latched = [a for a in patient.alerts if a.kind == "vt" and a.latched]
     assert len(latched) == 1
     assert "analysis suspended" in latched[0].message
-    assert patient.raised()[-1] == "noise"
+    assert patient.raised()[-1] == "saturated"
     patient.beats("N" * 6)
-    assert patient.told()[-1] == ("noise", "ended")
+    assert patient.told()[-1] == ("saturated", "ended")
 
 
 @pytest.mark.parametrize("cause", [Cause.FLAT, Cause.SATURATED, Cause.LEAD_OFF, Cause.NOISE])
@@ -177,7 +212,7 @@ def test_a_new_lethal_alarm_breaks_through(patient):
     """A second tachycardia is another alert, whether the first was acknowledged or is latched."""
     patient.beats("NNNN").beats("V" * 6, rr=0.35).acknowledge().beats("NNNN").beats("V" * 6, rr=0.35)
     assert patient.told("vt").count(("vt", "raised")) == 2
-    patient.beats("NNNN").beats("V" * 6, rr=0.35)
+    patient.beats("N" * 24).beats("V" * 6, rr=0.35)
     assert patient.told("vt")[-2:] == [("vt", "ended"), ("vt", "raised")]
     assert len({a.id for a in patient.alerts if a.kind == "vt"}) == 3
 
@@ -298,20 +333,20 @@ def test_every_transition_is_visited(monkeypatch, tmp_path):
     path.write_text('[alarms]\nlatching = ["asystole", "vf", "vt", "pause"]\n')
     p = Patient(config.load(path))
     couplet = lambda: p.beats("NNN").beats("VV", rr=0.5).beats("NN")  # noqa: E731
-    p.beats("NNNN").beats("V" * 6, rr=0.35).beats("NNN").acknowledge()  # latched, answered
+    p.beats("NNNN").beats("V" * 6, rr=0.35).beats("N" * 24).acknowledge()  # latched, answered
     (
         couplet(),
         couplet().acknowledge(),
         couplet().acknowledge().beats("N" * 20),
     )  # again; again though acknowledged; over
     p.beats("NNNN").beats("V" * 6, rr=0.35).acknowledge().acknowledge().beats("V" * 4, rr=0.3).beats("NNNN")
-    p.beats("NNNN").beats("V" * 6, rr=0.35).beats("NNNN").beats("V" * 6, rr=0.25).beats("NNNN")  # renewed
+    p.beats("NNNN").beats("V" * 6, rr=0.35).beats("N" * 24).beats("V" * 6, rr=0.25).beats("N" * 24)  # renewed
     p.beats("V" * 4, rr=0.7).acknowledge().quiet(3, Level.UNUSABLE, Cause.NOISE).beats("NNNN")  # overruled
     p.quiet(3.2).beats("N" * 14).quiet(3.2).beats("NNN").acknowledge().beats("N" * 20)  # a pause latched, and again
     p.quiet(6).wave = (0.0, 0.9)
     p.quiet(8)
     p.wave = (0.0, 0.0)
-    p.beats("N" * 10).beats("V" * 6, rr=0.35).beats("N" * 4)
+    p.beats("N" * 10).beats("V" * 6, rr=0.35).beats("N" * 24)
     p.wave = (0.0, 0.9)
     p.quiet(4)
     assert set(TRANSITIONS) - visited == IMPOSSIBLE

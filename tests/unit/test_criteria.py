@@ -86,6 +86,22 @@ def test_a_run_among_as_many_ventricular_beats_must_be_faster_than_the_rest(sett
     assert "vt" in after(0.38)
 
 
+def test_a_slow_tachycardia_has_one_shape(settings):
+    """At 115 a minute, P waves and what follows them taken for beats; at 180, a polymorphic one."""
+
+    def after(rr, heights):
+        patient = Patient(settings)
+        patient.beats("N" * 10)
+        for height in heights:
+            patient.beats("V", rr=rr, amplitude=height)
+        return patient.raised()
+
+    mixed = [0.9, 0.25, -2.3, 1.4, 0.45, -1.0]
+    assert "vt" not in after(0.52, mixed)
+    assert "vt" in after(0.33, mixed)
+    assert "vt" in after(0.52, [1.0, 0.8, 1.3, 1.1, 0.7])
+
+
 def test_where_every_beat_is_ventricular_there_is_nothing_to_be_faster_than(patient):
     patient.beats("V" * 5, rr=0.5)
     assert patient.raised()[-1] == "vt"
@@ -122,6 +138,14 @@ def test_asystole_comes_in_time_and_ends_with_a_beat(patient):
     assert patient.raised() == ["pause", "asystole"]  # the long interval is not told a second time as a pause
 
 
+def test_an_asystole_does_not_begin_in_noise(patient):
+    patient.beats("N" * 5).quiet(3.1).quiet(3.0, Level.UNUSABLE, Cause.NOISE)
+    assert "asystole" not in patient.raised()
+    assert patient.raised()[-1] == "noise"
+    patient.quiet(8)
+    assert patient.raised()[-1] == "asystole"  # of a line that is still again
+
+
 def test_pause_is_told_once(patient):
     patient.beats("N" * 5).quiet(3.2).beats("N" * 3)
     assert patient.raised() == ["pause"]
@@ -139,7 +163,9 @@ def test_extreme_brady_and_its_hysteresis(patient):
     assert patient.raised() == []
     patient.beats("N" * 2, rr=1.7)
     assert patient.raised() == ["extreme_brady"]  # five beats: four intervals
-    patient.beats("N" * 9, rr=0.8)
+    patient.beats("N" * 20, rr=1.25)
+    assert patient.told("extreme_brady")[-1][1] != "ended"  # 48 a minute: not far enough from the limit
+    patient.beats("N" * 8, rr=0.8)
     assert patient.told("extreme_brady")[-1][1] != "ended"  # the mean has been back for less than nine beats
     patient.beats("N" * 3, rr=0.8)
     assert patient.told("extreme_brady")[-1] == ("extreme_brady", "ended")
@@ -161,6 +187,18 @@ def test_in_doubtful_signal_most_intervals_must_be_beyond_the_limit(settings):
     assert "extreme_tachy" in rate(0, uneven)
     assert "extreme_tachy" not in rate(2, uneven)
     assert "extreme_tachy" in rate(2, [0.4] * 5)
+
+
+def test_an_irregular_rhythm_must_be_further_over_the_limit(settings):
+    """Both at 142 a minute; the mean of a few irregular intervals is not so certain."""
+
+    def after(intervals):
+        patient = Patient(settings)
+        patient.beats("N" * 12, rr=0.5).beats("N" * 32, rr=intervals * 8)
+        return patient.raised()
+
+    assert "extreme_tachy" in after([60 / 142] * 4)
+    assert "extreme_tachy" not in after([0.3, 0.42, 0.548, 0.423])
 
 
 def test_a_few_extra_beats_make_no_extreme_rate(patient):
@@ -288,7 +326,7 @@ def test_vf_is_seen_in_waves_whatever_beats_are_found(patient):
     after = [a for a in patient.alerts if a.seq > vf.seq and a.state is AlertState.RAISED]
     assert after == []  # only the worst is announced
     patient.wave = (0.0, 0.0)
-    patient.beats("N" * 20)
+    patient.beats("N" * 24)
     assert patient.told("vf") == [("vf", "raised"), ("vf", "updated")]
     assert patient.alerts[-1].latched
 
