@@ -233,7 +233,7 @@ class Stage:
         self._publisher.serve()
         if self._alert_socket is not None:
             self._alert_socket.serve()
-        if self._control is not None and (commands := self._control.receive(self._silence.streams)):
+        if self._control is not None and self._caught_up and (commands := self._control.receive(self._silence.streams)):
             self._push(commands)
             self._control.done()
         now = time.monotonic()
@@ -250,8 +250,16 @@ class Stage:
 
     def _receive(self) -> None:
         events = self._silence.heard(self._subscriber.receive())
-        alive = self._subscriber.alive or self._subscriber.finished
-        self._pending = events + self._silence.lost(alive=alive)
+        self._pending = events
+        if self._caught_up:
+            alive = self._subscriber.alive or self._subscriber.finished
+            self._pending = events + self._silence.lost(alive=alive)
+
+    @property
+    def _caught_up(self) -> bool:
+        """What a former life has published is published again, as far as anybody knows. Before that nothing may come in
+        between that did not then: what follows would have numbers that others had, and leave twice."""
+        return self._subscriber.caught_up or self._subscriber.finished
 
     def _push(self, events: Sequence[Event]) -> None:
         began = time.monotonic()

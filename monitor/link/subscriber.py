@@ -88,6 +88,9 @@ class Subscriber:
         """When it last said hello."""
         self._welcomed: int | None = None
         """The run of the publisher that answered: one that has died may have taken the greeting with it."""
+        self.caught_up = False
+        """All that the publisher had sent when it was first asked has come. A former life may have had as much: whoever
+        takes in anything else before has taken it in at another place."""
         self._acknowledged = -1
         self._settled: dict[str, int] = {}
         self._spoke = 0.0
@@ -234,6 +237,7 @@ class Subscriber:
             self._final = frame.number if frame.final else self._final
             if current:
                 self._asked = None
+                self.caught_up = True
                 self._give_up(out)
 
     def _read(self, body: bytes) -> Frame | None:

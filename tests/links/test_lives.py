@@ -63,6 +63,24 @@ def test_what_was_on_its_way_when_the_publisher_died_is_not_given_up(context, en
     second.close()
 
 
+def test_a_life_is_caught_up_when_its_first_question_is_answered(context, endpoint, link_settings):  # noqa: F811
+    """Not when something has come: its former life may have had more."""
+    publisher = Publisher(context, endpoint, link_settings)
+    for event in samples(20):
+        publisher.send([event])
+    second = Subscriber(context, endpoint, link_settings, needed=True, name="s", durable=True)
+    had, deadline = [], time.monotonic() + 10
+    while not second.caught_up and time.monotonic() < deadline:
+        assert not had or len(had) == 20
+        publisher.serve()
+        wait([*second.sockets, publisher.socket], 0.02)
+        had += [event for event in second.receive() if not isinstance(event, Status)]
+    assert second.caught_up
+    assert sequences(had) == list(range(1, 21))
+    second.close()
+    publisher.close()
+
+
 def _frame(publisher, event):
     from monitor.wire import encode
 

@@ -31,7 +31,7 @@ class World:
 
     rejected = lost = repaired = 0
     answering = congested = False
-    drained = settled = alive = True
+    drained = settled = alive = caught_up = True
     silent = given_up = gone = frozenset()
     sockets = ()
     descriptors = ()
@@ -183,6 +183,21 @@ def test_an_order_is_kept_before_it_is_answered(monkeypatch, settings):
     world, keeper = run(monkeypatch, settings, [[opened()], None], [order])
     assert world.log[:5] == ["kept", "held", "kept", "left", "answered"]
     assert keeper.states[1]["core"]["seen"] == 1
+
+
+def test_before_a_life_is_where_its_former_was_nothing_new_comes_in_between(monkeypatch, settings):
+    """Neither silence nor orders: what follows them would have the numbers of what had left already, and come twice."""
+
+    class Behind(World):
+        alive = False
+        caught_up = property(lambda self: len(self.rounds) < 2)
+
+    order = Acknowledge(stream="p", seq=1, sample=0, alert=None)
+    monkeypatch.setitem(globals(), "World", Behind)
+    taken = []
+    monkeypatch.setattr(Core, "push", lambda self, events: taken.extend(map(type, events)) or list(events))
+    run(monkeypatch, settings, [[opened()], None, None, None], [order])
+    assert taken == [type(opened()), Lost, Acknowledge]
 
 
 def test_it_ends_when_its_last_checkpoint_is_told(monkeypatch, settings):
