@@ -228,7 +228,7 @@ class Live:
 
     def _end(self, reason: str, out: list[Event]) -> None:
         if self.opened:
-            for piece in (*self._order.finish(), *self._pace.finish()):
+            for piece in (*self._pace.finish(), *self._order.finish()):
                 self._put(piece, out)
             self._emit(self._resampler.flush(), out)
             self._close(reason, out)

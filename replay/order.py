@@ -5,7 +5,8 @@ came before it. The line that comes out is in the device's samples; what is miss
 
 Laws:
 
-* Nothing is invented: every sample of the line was delivered, in that order, and none twice.
+* Nothing is invented: every sample of the line was delivered, and none twice; in the order of the count or the clock,
+  or of arrival where there is neither, or where they jump.
 * What comes before its turn waits ``reorder_s`` for what is missing before it; that is a hole then.
 * A chunk that says what was there already is a repetition if its samples are the same, and too late where a hole was
   told. If they differ, or if the chunk claims to be of a time that is yet to come, the count or the clock has jumped:

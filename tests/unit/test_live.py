@@ -182,6 +182,16 @@ def test_a_day_without_the_device_is_one_gap_and_soon_told(settings):
     assert sum(event.stop - event.start for event in out if isinstance(event, Gap)) == pytest.approx(away * FS, abs=8)
 
 
+def test_what_is_still_held_back_comes_at_the_end(settings):
+    """The device is listened to after a silence, and a chunk waits for one before it, when the end is told."""
+    lines = faults.steady(SIGNAL[:, : 16 * FS], FS)
+    del lines[50:150], lines[-3]
+    line, gaps = on_line(heard(live(settings), lines[:-5] + lines[-5:]))
+    assert in_place(line)
+    assert len(line) == 16 * FS
+    assert gaps == [(5 * FS, 15 * FS, "missing"), (16 * FS - 108, 16 * FS - 72, "missing")]
+
+
 def test_silence_is_told(settings):
     core = live(settings)
     heard(core, faults.steady(SIGNAL[:, : 10 * FS], FS), end=False)
@@ -317,14 +327,17 @@ def test_whatever_it_does_no_sample_is_invented_or_out_of_order(settings, data):
     counted, timed = KINDS[data.draw(st.sampled_from(sorted(KINDS)))]
     lines = faults.steady(signal, FS, counted=counted, timed=timed)
     harmless = ALL if counted or timed else [name for name in ALL if name not in ("repeat", "swap")]
-    for name in data.draw(st.lists(st.sampled_from(harmless), max_size=4)):
+    names = data.draw(st.lists(st.sampled_from(harmless), max_size=4))
+    for name in names:
         begin = data.draw(st.floats(1.0, 30.0))
         lines = faults.FAULTS[name](lines, begin, begin + data.draw(st.floats(0.2, 9.0)))
     events = heard(live(settings), lines, jitter=data.draw(st.sampled_from([0.0, 0.03])))
     line, _ = on_line(events)
     assert isinstance(events[-1], Closed)
     which = np.round(line[np.isfinite(line)] * 1000).astype(int)
-    assert all(b > a for a, b in pairwise(which))
+    assert len(set(which.tolist())) == len(which)
+    if not ("swap" in names and {"jump", "reset"} & set(names)):  # who jumps in disorder has said what order there is
+        assert all(b > a for a, b in pairwise(which))
 
 
 def told(events):
