@@ -84,6 +84,23 @@ def sequences(settings, data_dir):
     return prepared(wanted, TWO, settings, 2)
 
 
+@pytest.fixture(scope="module")
+def made():
+    """Sequences that were prepared for one test, for the next: that they are the same each time is tested by itself."""
+    return {}
+
+
+@pytest.fixture
+def prepared_once(monkeypatch, made):
+    def once(wanted, protocol, settings, processes):
+        key = (protocol.name, tuple(wanted))
+        if key not in made:
+            made[key] = prepared(wanted, protocol, settings, processes)
+        return made[key]
+
+    monkeypatch.setattr(train, "prepared", once)
+
+
 def test_both_leads_each_copy_and_the_composed(sequences):
     kinds = [(one.order.kind, one.order.record, one.order.lead, one.order.copy) for one in sequences]
     assert len(kinds) == len(set(kinds)) == 2 * 2 * 3
@@ -185,7 +202,7 @@ class EndedError(Exception):
     """As if the power had gone."""
 
 
-def test_what_ended_early_is_taken_up_and_comes_to_the_same_weights(settings, data_dir, tmp_path):
+def test_what_ended_early_is_taken_up_and_comes_to_the_same_weights(settings, data_dir, tmp_path, prepared_once):
     whole = train.fit(TWO, SMALL, settings, tmp_path / "whole", lambda step, row: None)
 
     def gone(step, row):
@@ -217,7 +234,7 @@ def test_nothing_to_take_up_is_one_line(settings, data_dir, tmp_path):
         resume.read(SHIPPED, networks, optimizer, {})
 
 
-def test_out_of_patience_the_best_weights_are_kept(settings, data_dir, tmp_path, monkeypatch):
+def test_out_of_patience_the_best_weights_are_kept(settings, data_dir, tmp_path, monkeypatch, prepared_once):
     scores = iter([0.3, 0.5, 0.4, 0.45, 0.9])
     seen = []
 
