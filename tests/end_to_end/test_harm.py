@@ -6,6 +6,7 @@ import resource
 import signal
 import time
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,6 +87,33 @@ def test_a_disk_that_is_full_for_a_while(recording, reference):
     assert missing[0] >= full // 2
     np.testing.assert_array_equal(missing, np.arange(missing[0], missing[-1] + 1))
     assert set(found[missing].tolist()) == {MISSING}
+
+
+def test_no_descriptors_to_be_had_for_a_while(recording, reference):
+    """No stage can open a file: none dies, each says so, and nothing is missing when it is over."""
+    daemon = recording(speed="10")
+    daemon.up()
+    stages = {name: daemon.children()[name] for name in ("source", "detector", "classifier", "recorder")}
+    before = {name: process.rlimit(resource.RLIMIT_NOFILE) for name, process in stages.items()}
+    for name, process in stages.items():
+        taken = {int(path.name) for path in Path(f"/proc/{process.pid}/fd").iterdir()}
+        free = min(set(range(len(taken) + 1)) - taken)  # the next that would be had
+        process.rlimit(resource.RLIMIT_NOFILE, (free, before[name][1]))
+    for name in stages:
+        daemon.until(lambda name=name: said(daemon, "trouble", stage=name), f"{name} tells of its trouble")
+        assert "Too many open files" in said(daemon, "trouble", stage=name)[0]["why"]
+    for name, process in stages.items():
+        process.rlimit(resource.RLIMIT_NOFILE, before[name])
+    for name in stages:
+        daemon.until(lambda name=name: said(daemon, "trouble over", stage=name), f"{name} is well again")
+    assert daemon.wait() == 0, daemon.err.read_text()
+    assert said(daemon, "stage died") == []
+    for kind in ("verdicts", "alarms"):
+        name = f"demo.{kind}.jsonl"
+        assert without_clock(recording.folder / name) == without_clock(reference / name)
+    np.testing.assert_array_equal(
+        *(np.fromfile(folder / "demo.dat", "<i2") for folder in (recording.folder, reference))
+    )
 
 
 def test_a_recorder_that_dies_again_and_again(recording, config):
