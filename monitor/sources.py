@@ -88,6 +88,11 @@ class LiveSource(Source, Protocol):
         """For people: what it cannot do at present; "" when all is well."""
         ...
 
+    @property
+    def keeps_writers(self) -> bool:
+        """While it is open whoever writes has a reader: what stands by keeps it open too."""
+        ...
+
     def keep(self, path: Path) -> None:
         """Keep the journal in files whose names begin so."""
         ...

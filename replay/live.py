@@ -17,6 +17,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from monitor.config import Settings
+from monitor.errors import UserError
 from monitor.events import FS, Closed, Event, Gap, GapCause, Numbering, Opened, Samples
 from monitor.sources import SourceRequest
 from replay.headers import choose
@@ -26,8 +27,10 @@ from replay.resample import Resampler, ResamplerState, Signal
 
 _LONGEST = 1 << 20
 """Bytes in a line: ten seconds of twelve leads at 1,000 Hz take less."""
-_FS_MAX = 100_000.0
-"""Hz; no electrocardiograph is faster."""
+_FS = (20.0, 100_000.0)
+"""Hz; no electrocardiograph is slower or faster."""
+_SKIPPED = 100_000
+"""Sequence numbers: more than a source can have given since its last checkpoint."""
 _LARGEST_MV = 1e4
 """mV; what is beyond is no voltage of a body: the sample is missing."""
 
@@ -75,6 +78,8 @@ class Live:
         self._closed = False
         self.refused = 0
         """Lines that were none."""
+        self.trouble = ""
+        """Why the device cannot be watched; "" when it can."""
 
     @property
     def opened(self) -> bool:
@@ -89,12 +94,19 @@ class Live:
         """The device gives nothing, though it did."""
         return self.opened and not self._closed and self._pace.silent(now)
 
-    def push(self, data: bytes, now: float) -> list[Event]:
-        """What bytes that came now (s) complete; b"": time has passed.
+    @property
+    def unsettled(self) -> bool:
+        """Time alone may change what comes."""
+        return self.opened and not self._closed and (self._order.waiting or self._pace.listening)
 
-        Raises:
-            UserError: the device has no lead that was asked for.
-        """
+    def renumber(self) -> None:
+        """What was said since the state that was restored is lost: others may have had numbers that are not known
+        here, and what comes now must not pass for it."""
+        for _ in range(_SKIPPED):
+            self._seq()
+
+    def push(self, data: bytes, now: float) -> list[Event]:
+        """What bytes that came now (s) complete; b"": time has passed."""
         out: list[Event] = []
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
@@ -145,24 +157,31 @@ class Live:
     def _line(self, line: bytes, now: float, out: list[Event]) -> None:
         try:
             said = _decoder.decode(line)
-        except (msgspec.MsgspecError, ValueError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             self.refused += 1
             return
-        if said.end is not None:
-            self._end(said.end or "the device has ended", out)
-        elif said.fs is not None and said.leads is not None:
+        header = said.fs is not None and said.leads is not None
+        if said.fs is not None and said.leads is not None:
             self._header(said.fs, tuple(said.leads), now, out)
-        elif said.mv is not None and self.opened:
+        if self.opened and said.mv is not None:
             self._samples(said, now, out)
-        else:
+        if self.opened and said.end is not None:
+            self._end(said.end or "the device has ended", out)
+        elif not header and (said.mv is None or not self.opened):
             self.refused += 1
 
     def _header(self, fs: float, leads: tuple[str, ...], now: float, out: list[Event]) -> None:
         if self.opened:
             # Back again. What it has become must be what it was: its patient's filters and baselines are for that.
             self.refused += (fs, leads) != (self._fs, self._leads)
-        elif leads and 0 < fs <= _FS_MAX:
-            self._begin(fs, leads)
+        elif leads and _FS[0] <= fs <= _FS[1]:
+            try:
+                self._begin(fs, leads)
+            except UserError as error:  # other patients are watched: no reason to end
+                self.refused += 1
+                self.trouble = str(error)
+                return
+            self.trouble = ""
             names = tuple(leads[index] for index in self._chosen)
             out.append(
                 Opened(
@@ -174,8 +193,8 @@ class Live:
             self.refused += 1
 
     def _begin(self, fs: float, leads: tuple[str, ...]) -> None:
-        self._chosen = choose(self._request.leads, leads, self._request.uri)
-        self._fs, self._leads = fs, leads
+        chosen = choose(self._request.leads, leads, self._request.uri)
+        self._chosen, self._fs, self._leads = chosen, fs, leads
         self._order = Order(fs, len(self._chosen), self._settings.device)
         self._pace = Pace(fs, len(self._chosen), self._settings.device)
         self._resampler = Resampler(fs, len(self._chosen))
@@ -185,9 +204,9 @@ class Live:
         if len(said.mv) != len(self._leads) or len({len(row) for row in said.mv}) != 1:
             self.refused += 1
             return
-        signal = np.array([said.mv[index] for index in self._chosen], np.float32)
-        signal[~(np.abs(signal) <= _LARGEST_MV)] = np.nan
-        self._deliver(Delivery(arrived=now, signal=signal, count=said.n, clock=said.t), out)
+        values = np.array([said.mv[index] for index in self._chosen], np.float64)
+        values[~(np.abs(values) <= _LARGEST_MV)] = np.nan
+        self._deliver(Delivery(arrived=now, signal=values.astype(np.float32), count=said.n, clock=said.t), out)
 
     def _deliver(self, delivery: Delivery, out: list[Event]) -> None:
         for piece in self._pace.push(delivery.arrived, self._order.push(delivery)):
@@ -197,12 +216,26 @@ class Live:
         if not isinstance(piece, Hole):
             self._emit(self._resampler.push(piece.astype(np.float64)), out)
             return
-        # An hour without a device is told a minute at a time: as samples, all of it would be in memory at once.
+        # A night without a device is counted, not computed: behind a minute of nothing the resampler holds nothing.
         self._cause = piece.cause
-        block = max(1, round(self._settings.source.block_s * self._fs))
-        for begin in range(0, piece.length, block):
-            nothing = np.full((len(self._chosen), min(block, piece.length - begin)), np.nan)
-            self._emit(self._resampler.push(nothing), out)
+        first = min(piece.length, round(self._settings.source.block_s * self._fs))
+        self._emit(self._resampler.push(self._nothing(first)), out)
+        given, made = self._resampler.cycle
+        cycles = (piece.length - first) // given
+        self._skip(cycles * made, out)
+        self._emit(self._resampler.push(self._nothing(piece.length - first - cycles * given)), out)
+
+    def _nothing(self, length: int) -> Signal:
+        return np.full((len(self._chosen), length), np.nan)
+
+    def _skip(self, length: int, out: list[Event]) -> None:
+        """A gap, at 360 Hz."""
+        if self._limit is not None:
+            length = min(length, self._limit - self._sample)
+        if length <= 0 or self._closed:
+            return
+        start, self._sample = self._sample, self._sample + length
+        out.append(Gap(stream=self._request.stream, seq=self._seq(), start=start, stop=self._sample, cause=self._cause))
 
     def _emit(self, signal: Signal, out: list[Event]) -> None:
         """Samples and gaps, at 360 Hz, up to the length that was asked for."""

@@ -78,6 +78,8 @@ class Order:
         """Position 0 on the device's count."""
         self._clock0: float | None = None
         """Position 0 on the device's clock, s."""
+        self._stamp: float | None = None
+        """The latest time on the device's clock."""
         self._start: float | None = None
         """When position 0 came, were nothing ever late; s."""
         self._waiting: list[tuple[int, float, Block]] = []
@@ -90,6 +92,11 @@ class Order:
         """Samples that came after their place had been told to be a hole."""
         self.jumps = 0
         """Times that the count or the clock jumped."""
+
+    @property
+    def waiting(self) -> bool:
+        """Time alone may bring something."""
+        return bool(self._waiting)
 
     def push(self, delivery: Delivery) -> list[Piece]:
         """What is in order now."""
@@ -121,6 +128,7 @@ class Order:
             "count0": self._count0,
             "clock0": self._clock0,
             "start": self._start,
+            "stamp": self._stamp,
             "waiting": [[place, at, block.tobytes()] for place, at, block in self._waiting],
             "past": self._past.tobytes(),
             "counted": [self.repeated, self.late, self.jumps],
@@ -128,7 +136,7 @@ class Order:
 
     def restore(self, state: dict[str, Any]) -> None:
         """The inverse of :meth:`state`, for the same device."""
-        self._end, self._start = state["end"], state["start"]
+        self._end, self._start, self._stamp = state["end"], state["start"], state["stamp"]
         self._count0, self._clock0 = state["count0"], state["clock0"]
         self._waiting = [(place, at, self._block(data)) for place, at, data in state["waiting"]]
         self._past = self._block(state["past"])
@@ -173,7 +181,8 @@ class Order:
         elif delivery.count is None and delivery.clock is not None and self._clock0 is not None:
             exact = (delivery.clock - self._clock0) * self._fs
             apart = exact - self._next
-            if abs(apart) <= self._settings.jitter_s * self._fs:
+            later = self._stamp is None or delivery.clock > self._stamp
+            if later and abs(apart) <= self._settings.jitter_s * self._fs:
                 self._clock0 += _FOLLOW * apart / self._fs
                 place = self._next
             else:
@@ -181,6 +190,8 @@ class Order:
         else:
             self._anchor(delivery)
             place = self._next
+        if delivery.clock is not None:
+            self._stamp = delivery.clock if self._stamp is None else max(self._stamp, delivery.clock)
         earliest = delivery.arrived - (place + signal.shape[1]) / self._fs
         if self._start is None:
             self._start = earliest
@@ -188,6 +199,8 @@ class Order:
             self.jumps += 1
             self._anchor(delivery)
             place = self._next
+            # It may be that the first chunks were late: what comes now is the earliest that is known.
+            self._start = min(self._start, delivery.arrived - (place + signal.shape[1]) / self._fs)
         elif earliest < self._start:
             self._start = earliest
         else:
@@ -211,6 +224,7 @@ class Order:
         place = self._next
         self._count0 = None if delivery.count is None else delivery.count - place
         self._clock0 = None if delivery.clock is None else delivery.clock - place / self._fs
+        self._stamp = delivery.clock
 
     def _append(self, signal: Block, out: list[Piece]) -> None:
         out.append(signal)

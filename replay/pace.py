@@ -65,6 +65,11 @@ class Pace:
         """Samples come at another rate than the device says."""
         return self._wrong
 
+    @property
+    def listening(self) -> bool:
+        """Time alone may bring something."""
+        return self._returned is not None
+
     def silent(self, now: float) -> bool:
         """Nothing came for ``silent_s``."""
         return self._heard is not None and now - self._heard > self._settings.silent_s

@@ -6,6 +6,8 @@ The edge: descriptors, the clock, the journal. Who writes may leave and come bac
 import os
 import stat
 import time
+import tty
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,15 @@ _BITE = 1 << 16
 _BITES = 64
 """At once, at the most: others are waiting."""
 _AGAIN_S = 1.0
-"""s between two tries to open what has gone."""
+"""s between two tries to open what has gone, and between two looks at whether it is still the same."""
+
+
+def _boot() -> str:
+    """Names this run of the machine."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 class Pipe:
@@ -42,17 +52,28 @@ class Pipe:
         if request.start_s or request.loop:
             raise UserError(f"source {request.uri}: --start and --loop are for recordings; leave them out")
         self._live = Live(request, settings)
-        self._skew = time.time() - time.monotonic()
+        self._skew = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._boot = _boot()
+        self._last = 0.0
         self._journal: Journal | None = None
         self._segment = 0
         self._closed = False
         self._tried = 0.0
-        self.descriptor = self._open()
+        # What comes and goes by itself (a serial device, a link to one) is waited for; a pipe is made.
+        if not (self._path.exists() or self._path.is_symlink() or self._path.is_relative_to("/dev")):
+            self._make()
+        self.descriptor = self._open() if self._path.exists() else None
 
     @property
     def trouble(self) -> str:
         """What it cannot do at present; "" when all is well."""
-        return self._journal.trouble if self._journal is not None else ""
+        journal = self._journal.trouble if self._journal is not None else ""
+        return "; ".join(filter(None, (journal, self._live.trouble)))
+
+    @property
+    def keeps_writers(self) -> bool:
+        """It is a pipe: one who writes into it must not be left without a reader."""
+        return self.descriptor is not None and stat.S_ISFIFO(os.fstat(self.descriptor).st_mode)
 
     @property
     def refused(self) -> int:
@@ -70,10 +91,9 @@ class Pipe:
         for _ in range(_BITES):
             data = self._bite()
             now = self._now()
-            some = self._live.push(data, now)
-            if self._journal is not None and (data or some):
+            if self._journal is not None and (data or self._live.unsettled):
                 self._journal.write(now, data)
-            events += some
+            events += self._live.push(data, now)
             if not data or self._live.closed:
                 break
         return events
@@ -96,12 +116,16 @@ class Pipe:
     def state(self) -> dict[str, Any]:
         """Plain types and bytes."""
         segment = self._journal.begin() if self._journal is not None else 0
-        return {"live": self._live.state(), "journal": segment}
+        return {"live": self._live.state(), "journal": segment, "skew": self._skew, "boot": self._boot}
 
     def restore(self, state: dict[str, Any]) -> None:
         """The inverse of :meth:`state`, for the same request."""
         self._live.restore(state["live"])
         self._segment = state["journal"]
+        if state["boot"] == self._boot:
+            self._skew = state["skew"]  # whatever has been done to the wall clock meanwhile
+        else:
+            self._live.renumber()  # the journal may have lost its end with the power
 
     def close(self) -> None:
         """Lets go of the pipe and the journal."""
@@ -113,15 +137,25 @@ class Pipe:
             self._journal.close()
 
     def _now(self) -> float:
-        """s since the Unix epoch; goes on evenly whatever is done to the wall clock, and from life to life."""
-        return self._skew + time.monotonic()
+        """s since the Unix epoch; goes on evenly whatever is done to the wall clock, from life to life, and while the
+        machine sleeps. Never back."""
+        self._last = max(self._last, self._skew + time.clock_gettime(time.CLOCK_BOOTTIME))
+        return self._last
 
-    def _open(self) -> int | None:
-        """Its descriptor; None where a device that was there is not."""
+    def _make(self) -> None:
+        try:
+            os.mkfifo(self._path, 0o600)
+        except OSError as error:
+            raise UserError(f"source {self._uri}: {error.strerror or error}") from error
+
+    def _open(self) -> int:
+        """Its descriptor.
+
+        Raises:
+            UserError: it is something else, or cannot be opened.
+        """
         self._tried = time.monotonic()
         try:
-            if not self._path.exists():
-                os.mkfifo(self._path, 0o600)
             mode = self._path.stat().st_mode
             if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
                 raise UserError(
@@ -129,7 +163,10 @@ class Pipe:
                 )
             # A pipe that is open for writing here too does not end when the device lets go of it.
             way = os.O_RDWR if stat.S_ISFIFO(mode) else os.O_RDONLY
-            return os.open(self._path, way | os.O_NONBLOCK | os.O_NOCTTY)
+            descriptor = os.open(self._path, way | os.O_NONBLOCK | os.O_NOCTTY)
+            if os.isatty(descriptor):
+                tty.setraw(descriptor)  # whole lines, no echo; the speed is whoever plugged it in's to set
+            return descriptor
         except OSError as error:
             raise UserError(f"source {self._uri}: {error.strerror or error}") from error
 
@@ -141,6 +178,7 @@ class Pipe:
         try:
             data = os.read(self.descriptor, _BITE)
         except BlockingIOError:
+            self._is_it_still()
             return b""
         except OSError:  # a serial line that was pulled
             os.close(self.descriptor)
@@ -150,6 +188,18 @@ class Pipe:
             os.close(self.descriptor)
             self.descriptor = None
         return data
+
+    def _is_it_still(self) -> None:
+        """Another pipe at its place (removed, and made anew by a device's own script) is the one to read."""
+        if self.descriptor is None or time.monotonic() - self._tried < _AGAIN_S:
+            return
+        self._tried = time.monotonic()
+        with suppress(OSError):
+            there, here = self._path.stat(), os.fstat(self.descriptor)
+            if (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino):
+                os.close(self.descriptor)
+                self.descriptor = None
+                self._tried = -_AGAIN_S
 
     def _reopen(self) -> None:
         if not self._closed and time.monotonic() - self._tried > _AGAIN_S:

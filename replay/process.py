@@ -122,7 +122,7 @@ class _Loop:
         self._playing = playing
         self._backlog = backlog
         """Read, and not yet published."""
-        self._room = round(settings.device.backlog_s * FS)
+        self._room = round(settings.device.backlog_s * FS) * max(1, sum(each.live is not None for each in playing))
         self._publisher = publisher
         self._checkpoints = checkpoints
         self._lifeline = lifeline
@@ -209,10 +209,10 @@ class _Loop:
         self._backlog += events
 
     def _status(self) -> Status:
-        live = [each for each in self._playing if each.live is not None and not each.done]
+        live = [each for each in self._playing if each.live is not None]
         troubles = {each.live.trouble for each in live if each.live is not None} | {self._checkpoints.trouble}
         return self._report.status(
             rejected=self._publisher.rejected + sum(each.live.refused for each in live if each.live is not None),
             trouble="; ".join(sorted(troubles - {""})),
-            silent=[each.stream for each in live if each.live is not None and each.live.silent],
+            silent=[each.stream for each in live if each.live is not None and not each.done and each.live.silent],
         )

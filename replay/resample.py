@@ -70,6 +70,11 @@ class Resampler:
         self._tail: Signal = np.full((self._leads, self._half), np.nan)
         self._rest = 0
 
+    @property
+    def cycle(self) -> tuple[int, int]:
+        """So many input samples are so many output samples exactly, from any place."""
+        return self._down, self._up
+
     def push(self, x: Signal) -> Signal:
         """Take the next input samples, give the output samples that they settle.
 

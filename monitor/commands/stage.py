@@ -127,7 +127,7 @@ def _source(given: argparse.Namespace, settings: Settings, lifeline: Lifeline) -
         lifeline.stand_by()
         for source in held:
             # A pipe stays open: whoever writes into it must not be left without a reader, not even for a moment.
-            if not isinstance(source, LiveSource):
+            if not (isinstance(source, LiveSource) and source.keeps_writers):
                 source.close()
     former = _Former(given, settings, repr([msgspec.structs.replace(one, now=0.0) for one in wanted]).encode())
     awaits = given.awaits or ["detector"]

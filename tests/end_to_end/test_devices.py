@@ -1,5 +1,6 @@
 """Devices at a pipe: real processes, real time."""
 
+import os
 import threading
 import time
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from daemons import cli
 
+from monitor.events import Samples
 from monitor.sources import SourceRequest
 from replay import faults
 from replay.pipe import Pipe
@@ -84,6 +86,52 @@ def test_a_recording_can_be_started_late_and_a_device_cannot(start, tmp_path):
     daemon = start("--source", f"pipe:{tmp_path / 'ecg'}", "--headless", "--start", "5")
     assert daemon.wait() == 1
     assert "--start and --loop are for recordings" in daemon.err.read_text()
+
+
+def test_a_pipe_that_was_made_anew_is_found(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("replay.pipe._AGAIN_S", 0.0)
+    path = tmp_path / "ecg"
+    source = Pipe(SourceRequest(uri=f"pipe:{path}", stream="p", now=0.0), settings)
+    try:
+        path.unlink()
+        os.mkfifo(path)
+        assert source.read(36) == source.read(36) == []
+        with path.open("wb", buffering=0) as pipe:
+            pipe.write(b'{"fs": 360, "leads": ["II"]}\n')
+        (opened,) = source.read(36)
+        assert opened.leads == ("II",)
+    finally:
+        source.close()
+
+
+def test_a_serial_line_that_comes_and_goes(settings, tmp_path, monkeypatch):
+    """A link to a device that is not there is waited for, and no pipe is put in its place; long lines come whole."""
+    monkeypatch.setattr("replay.pipe._AGAIN_S", 0.0)
+    path = tmp_path / "by-id"
+    path.symlink_to(tmp_path / "tty")
+    source = Pipe(SourceRequest(uri=f"pipe:{path}", stream="p", now=0.0), settings)
+    try:
+        assert source.read(36) == []
+        for k in range(2):
+            ours, theirs = os.openpty()
+            (tmp_path / "tty").symlink_to(os.ttyname(theirs))
+            source.read(36)  # opens it
+            assert not source.keeps_writers
+            os.write(ours, b'{"fs": 360, "leads": ["II"]}\n' if k == 0 else b"")
+            line = b'{"mv": [[' + b", ".join([b"0.125"] * 1500) + b"]]}\n"
+            got, sent, until = [], 0, time.monotonic() + 10
+            while sum(event.signal.shape[1] for event in got if isinstance(event, Samples)) < 1500:
+                assert time.monotonic() < until
+                sent += os.write(ours, line[sent : sent + 1000])
+                got += source.read(36)
+            assert source.refused == 0
+            (tmp_path / "tty").unlink()
+            os.close(ours)
+            os.close(theirs)
+            assert source.read(36) == source.read(36) == []
+        assert not path.exists()
+    finally:
+        source.close()
 
 
 def test_who_writes_may_come_and_go(settings, tmp_path):

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from monitor.errors import UserError
 from monitor.events import Closed, Gap, Opened, Samples
 from monitor.sources import SourceRequest
 from monitor.wire import encode
@@ -192,6 +191,30 @@ def test_what_is_still_held_back_comes_at_the_end(settings):
     assert gaps == [(5 * FS, 15 * FS, "missing"), (16 * FS - 108, 16 * FS - 72, "missing")]
 
 
+@pytest.mark.parametrize("chunk_s", [0.04, 0.5, 1.0])
+@pytest.mark.parametrize("kind", ["counted", "timed"])
+def test_whatever_the_first_chunk_did_repetitions_are_known(settings, monkeypatch, chunk_s, kind):
+    """It came late, or with a backlog; the count and the clock are believed all the same."""
+    monkeypatch.setattr(faults, "CHUNK_S", chunk_s)
+    counted, timed = KINDS[kind]
+    lines = faults.steady(SIGNAL[:, : 20 * FS], FS, counted=counted, timed=timed)
+    lines[0] = msgspec.structs.replace(lines[0], at=lines[0].at + 0.7)
+    lines = [lines[0], *(msgspec.structs.replace(line, at=max(line.at, lines[0].at)) for line in lines[1:])]
+    lines = faults.repeat(lines, 10.0, 14.0)
+    line, gaps = on_line(heard(live(settings), lines))
+    np.testing.assert_allclose(line, SIGNAL[0, : 20 * FS], atol=1e-6)
+    assert gaps == []
+
+
+def test_after_the_power_went_numbers_are_new(settings):
+    core = live(settings)
+    before = heard(core, faults.steady(SIGNAL[:, : 5 * FS], FS), end=False)
+    core.renumber()
+    after = core.push(b'{"mv": [[1, 2]]}\n', 5.1)
+    assert after[0].seq > before[-1].seq + 10_000
+    assert after[0].start == before[-1].stop
+
+
 def test_silence_is_told(settings):
     core = live(settings)
     heard(core, faults.steady(SIGNAL[:, : 10 * FS], FS), end=False)
@@ -220,6 +243,7 @@ def test_nothing_is_said_to_be_silent_before_it_spoke(settings):
         b'{"n": 100000000000000000000000, "mv": [[1.0]]}',
         b'{"fs": 500, "leads": ["II"]}',
         b"[" * 5000,
+        b'{"x": ' + b"[" * 5000,
     ],
 )
 def test_lines_that_are_none_are_counted_and_change_nothing(settings, line):
@@ -246,7 +270,13 @@ def test_a_line_without_an_end_is_not_kept_for_ever(settings):
 
 @pytest.mark.parametrize(
     "header",
-    [{"fs": 0, "leads": ["II"]}, {"fs": -5, "leads": ["II"]}, {"fs": 1e9, "leads": ["II"]}, {"fs": 360, "leads": []}],
+    [
+        {"fs": 0, "leads": ["II"]},
+        {"fs": 1e-9, "leads": ["II"]},
+        {"fs": -5, "leads": ["II"]},
+        {"fs": 1e9, "leads": ["II"]},
+        {"fs": 360, "leads": []},
+    ],
 )
 def test_a_device_that_cannot_be(settings, header):
     core = live(settings)
@@ -255,8 +285,12 @@ def test_a_device_that_cannot_be(settings, header):
 
 
 def test_a_lead_that_it_has_not(settings):
-    with pytest.raises(UserError, match="no lead aVR; there are II, V1"):
-        live(settings, leads=("aVR",)).push(faults.header(FS, ["II", "V1"]), 0.0)
+    """Others are watched by the same process: it is told, and nothing ends."""
+    core = live(settings, leads=("aVR",))
+    assert core.push(faults.header(FS, ["II", "V1"]), 0.0) == []
+    assert "no lead aVR; there are II, V1" in core.trouble
+    assert len(core.push(faults.header(FS, ["aVR"]), 1.0)) == 1
+    assert core.trouble == ""
 
 
 def test_missing_and_absurd_values_are_gaps_and_other_leads_go_on(settings):
@@ -316,6 +350,30 @@ def test_saved_and_restored_anywhere_and_cut_anywhere_it_is_the_same(settings, d
         parts += core.push(line[:cut], at)
         parts += core.push(line[cut:], at)
     assert told(parts) == told(whole)
+
+
+@examples(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_a_journal_without_idle_time_comes_to_the_same(settings, data):
+    """What ``replay.pipe`` keeps: bytes, and looks at the clock that may matter."""
+    names = data.draw(st.lists(st.sampled_from(sorted(faults.FAULTS)), max_size=3))
+    counted, timed = KINDS[data.draw(st.sampled_from(sorted(KINDS)))]
+    lines = faults.faulty(faults.steady(SIGNAL[:, : 40 * FS], FS, counted=counted, timed=timed), names, 8.0, 3.0)
+    core, kept, whole, tick = live(settings), [], [], 0.0
+
+    def take(now, line):
+        if line or core.unsettled:
+            kept.append((now, line))
+        whole.extend(core.push(line, now))
+
+    for at, line in faults.timed(lines, FS, ("II",), "done"):
+        while tick < at:
+            take(tick, b"")
+            tick += 0.05
+        take(max(at, tick - 0.05), line)
+    again = live(settings)
+    assert told([event for now, line in kept for event in again.push(line, now)]) == told(whole)
+    assert len(kept) < len(lines) + 20 * 40
 
 
 @examples(max_examples=20, deadline=None)
