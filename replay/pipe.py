@@ -5,6 +5,7 @@ The edge: descriptors, the clock, the journal. Who writes may leave and come bac
 
 import os
 import stat
+import termios
 import time
 import tty
 from contextlib import suppress
@@ -165,7 +166,8 @@ class Pipe:
             way = os.O_RDWR if stat.S_ISFIFO(mode) else os.O_RDONLY
             descriptor = os.open(self._path, way | os.O_NONBLOCK | os.O_NOCTTY)
             if os.isatty(descriptor):
-                tty.setraw(descriptor)  # whole lines, no echo; the speed is whoever plugged it in's to set
+                with suppress(termios.error):  # pulled this very moment: the first read will find that out
+                    tty.setraw(descriptor)  # whole lines, no echo; the speed is whoever plugged it in's to set
             return descriptor
         except OSError as error:
             raise UserError(f"source {self._uri}: {error.strerror or error}") from error

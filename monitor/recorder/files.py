@@ -220,8 +220,10 @@ class StreamFiles:
                 self.flush()
             case Samples():
                 self._pad(event.start)
-                self._signal.append(self._packed(event.signal))
-                self.stop = event.stop
+                # A device's source that lost the end of its journal with the power tells some of it once more.
+                if event.stop > self.stop:
+                    self._signal.append(self._packed(event.signal[:, self.stop - event.start :]))
+                    self.stop = event.stop
             case Gap():
                 self._pad(event.stop)
             case Closed():

@@ -205,6 +205,18 @@ def test_the_signals_end_may_come_after_the_beats_end(tmp_path):
     assert wfdb.rdrecord(str(tmp_path / "p")).sig_len == 1080
 
 
+def test_samples_that_are_told_again_are_recorded_once(tmp_path):
+    recorder = Recorder(tmp_path)
+    signal = demo(3.0)
+    *body, end = chunks(signal)
+    for event in (*body, body[-2], Samples(stream="p", seq=99, start=900, signal=signal[None, 900:1080]), end):
+        recorder.signal(event)
+    recorder.judged(Closed(stream="p", seq=1, sample=1080, reason="end"))
+    recorder.turn()
+    np.testing.assert_array_equal(recorded(tmp_path), steps(signal))
+    recorder.close()
+
+
 def test_beats_that_were_found_again_are_annotated_once(tmp_path):
     """A detector whose checkpoint was refused begins anew with what its source still has."""
     recorder = Recorder(tmp_path)
