@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from monitor import intervals, p_waves
 from monitor.detector_layout import AFTER, BEFORE, WINDOW
 from monitor.events import FS, Floats
 from monitor.filters import Doubles, compiled
+from monitor.likeness import log_ratio, size
 
 DECIMATION = 2
 """The window is above all low-pass at 40 Hz: 180 Hz hold it, at half the network's cost."""
@@ -34,8 +36,6 @@ _SHIFT = 2
 """Samples at 180 Hz by which two windows may be shifted against each other: R is located to ±11 ms in wide beats."""
 _QRS = (CENTRE - 22, CENTRE + 36)
 """The QRS complex and the beginning of the ST segment, −0.12 … +0.2 s: the part that shapes are compared by."""
-_P = (CENTRE - 54, CENTRE - 14)
-"""Where a P wave lies, −0.3 … −0.08 s."""
 _ALIKE = 0.92
 """Correlation from which two beats have the same shape."""
 _SIZE = 1.6
@@ -44,61 +44,38 @@ _RATE = 1.0 / 16.0
 """Share by which a new beat moves its template, once that is settled."""
 _FADE = 0.997
 """Weight that a template keeps from beat to beat: a shape unseen for 230 beats has lost half of it."""
-_HORIZONS = (8.0, 32.0, 400.0)
-"""Beats over which RR intervals are averaged: the moment, the rhythm, the patient."""
-RECENT = 16
-"""RR intervals whose quantiles are a baseline that early beats among them do not move, as they do a mean."""
-_P_RATE = 1.0 / 16.0
-"""Share by which a beat moves the mean likeness of the P waves."""
+_FEWEST = 3
+"""RR intervals before which late and early mean nothing."""
+UNUSABLE = 2
+"""As ``quality`` has it: a shape that is mostly noise."""
 _CLIP = 8.0
 """In template sizes; an artefact is not worth more."""
 _SMALLEST = 0.05
 """mV; a template is never taken for smaller, so that noise is not blown up."""
 
-FEATURES = (
-    "rr",
-    "rr_previous",
-    "rr_8",
-    "rr_32",
-    "rr_400",
-    "previous_32",
-    "before_previous_32",
-    "irregular_8",
-    "irregular_32",
+_OWN = (
     "likeness",
     "size",
     "likeness_best",
     "share_best",
     "likeness_previous",
     "share_dominant",
-    "p_likeness",
-    "p_difference",
-    "p_size",
-    "has_rr",
     "age",
     "search_back",
     "quality",
-    "rr_median",
-    "rr_upper",
-    "previous_median",
-    "before_previous_median",
-    "two_median",
-    "spread",
-    "p_template",
-    "p_steady",
 )
+FEATURES = (*intervals.FEATURES, *p_waves.FEATURES, *_OWN)
 """Names of the features, in their order; part of a checkpoint's metadata, so that a mismatch is refused."""
+
+_P_AT = len(intervals.FEATURES)
+_OWN_AT = _P_AT + len(p_waves.FEATURES)
 
 STATE = np.dtype(
     [
         ("count", "i8"),  # beats seen
         ("last", "i8"),  # R of the last beat
-        ("rr", "f8", (3,)),  # the last three RR intervals, s, newest first; 0: unknown
-        ("rrs", "i8"),  # RR intervals seen
-        ("mean", "f8", (3,)),  # over _HORIZONS, s
-        ("change", "f8", (2,)),  # mean |difference| of successive RR intervals over the first two horizons, s
-        ("recent", "f8", (RECENT,)),  # ring of RR intervals, s
-        ("p_steady", "f8"),  # mean likeness of the P waves of beats of the dominant shape
+        *intervals.FIELDS,
+        *p_waves.FIELDS,
         ("weight", "f8", (TEMPLATES,)),  # 0: unused
         ("beats", "f8", (TEMPLATES,)),
         ("template", "f8", (TEMPLATES, LENGTH)),
@@ -106,33 +83,6 @@ STATE = np.dtype(
     ]
 )
 """One stream's state."""
-
-
-@compiled
-def likeness(a: Doubles, b: Doubles, first: int, last: int, shift: int) -> float:
-    """Correlation of ``a`` with ``b`` moved by ``shift``, over ``first:last``, neither made zero-mean: the high-pass
-    has done that, and an offset is a difference."""
-    aa = 0.0
-    bb = 0.0
-    ab = 0.0
-    for n in range(first, last):
-        u = a[n]
-        v = b[n + shift]
-        aa += u * u
-        bb += v * v
-        ab += u * v
-    if aa <= 0.0 or bb <= 0.0:
-        return 0.0
-    return ab / math.sqrt(aa * bb)
-
-
-@compiled
-def size(a: Doubles, first: int, last: int) -> float:
-    """Root-mean-square over ``first:last``, mV."""
-    total = 0.0
-    for n in range(first, last):
-        total += a[n] * a[n]
-    return math.sqrt(total / (last - first))
 
 
 @compiled
@@ -166,12 +116,6 @@ def best_shift(a: Doubles, b: Doubles) -> tuple[int, float]:
             best = value
             at = shift
     return at, best
-
-
-@compiled
-def log_ratio(a: float, b: float) -> float:
-    """log(a / b), within ±1.5."""
-    return min(max(math.log(a / b), -1.5), 1.5)
 
 
 @compiled
@@ -224,80 +168,33 @@ def step(
         x[1, n] = min(max(t, -_CLIP), _CLIP)
         x[2, n] = min(max(b - t, -_CLIP), _CLIP)
 
-    # Rhythm: when did it come?
+    # Rhythm: when did it come? And what came before its complex?
     f[:] = 0.0
-    rr = 0.0
-    if s.count > 0 and not after_gap:
-        rr = (sample - s.last) / FS
-    if rr > 0.0:
-        f[0] = log_ratio(rr, 0.8)
-        if s.rr[0] > 0.0:
-            f[1] = log_ratio(rr, s.rr[0])
-        if s.rrs > 0:
-            for h in range(3):
-                f[2 + h] = log_ratio(rr, s.mean[h])
-            if s.rr[0] > 0.0:
-                f[5] = log_ratio(s.rr[0], s.mean[1])
-            if s.rr[1] > 0.0:
-                f[6] = log_ratio(s.rr[1], s.mean[1])
-            f[7] = min(s.change[0] / s.mean[0], 1.5)
-            f[8] = min(s.change[1] / s.mean[1], 1.5)
-        f[18] = 1.0
-        known_rrs = min(s.rrs, RECENT)
-        if known_rrs >= 3:
-            ordered = np.sort(s.recent[:known_rrs])
-            median = ordered[known_rrs // 2]
-            f[22] = log_ratio(rr, median)
-            f[23] = log_ratio(rr, ordered[(3 * known_rrs) // 4])
-            if s.rr[0] > 0.0:
-                f[24] = log_ratio(s.rr[0], median)
-                f[26] = log_ratio(0.5 * (rr + s.rr[0]), median)
-            if s.rr[1] > 0.0:
-                f[25] = log_ratio(s.rr[1], median)
-            f[27] = log_ratio(ordered[(4 * known_rrs) // 5], ordered[known_rrs // 5])
-    f[9] = alike
-    f[10] = log_ratio(max(own, 0.01), scale)
-    f[11] = max(best_likeness, 0.0)
+    rr = (sample - s.last) / FS if s.count > 0 and not after_gap else 0.0
+    timed = quality < UNUSABLE and rr > 0.0 and s.rrs >= _FEWEST
+    atria = f[_P_AT:_OWN_AT]
+    intervals.measure(s, rr, f[:_P_AT])
+    p_waves.measure(s, beat, s.template[dominant], CENTRE, shift, known, scale, atria)
+    shape_f = f[_OWN_AT:]
+    shape_f[0] = alike
+    shape_f[1] = log_ratio(max(own, 0.01), scale)
+    shape_f[2] = max(best_likeness, 0.0)
     if total > 0.0:
-        f[12] = s.weight[best] / total
-        f[14] = s.weight[dominant] / total
+        shape_f[3] = s.weight[best] / total
+        shape_f[5] = s.weight[dominant] / total
     if s.count > 0:
-        _, f[13] = best_shift(beat, s.previous)
-    if known:
-        # The P wave is compared where the complexes lie over each other.
-        f[15] = likeness(beat, s.template[dominant], _P[0], _P[1], shift)
-        difference = 0.0
-        for n in range(_P[0], _P[1]):
-            d = beat[n] - s.template[dominant, n + shift]
-            difference += d * d
-        f[16] = min(np.sqrt(difference / (_P[1] - _P[0])) / scale, 2.0)
-        f[28] = min(size(s.template[dominant], _P[0], _P[1]) / scale, 2.0)
-        f[29] = s.p_steady
-        if alike >= _ALIKE:
-            s.p_steady += _P_RATE * (f[15] - s.p_steady)
-    f[17] = min(size(beat, _P[0], _P[1]) / scale, 2.0)
-    f[19] = min(np.log(1.0 + s.count) / 8.0, 1.0)
-    f[20] = 1.0 if search_back else 0.0
-    f[21] = quality / 2.0
+        _, shape_f[4] = best_shift(beat, s.previous)
+    shape_f[6] = min(np.log(1.0 + s.count) / 8.0, 1.0)
+    shape_f[7] = 1.0 if search_back else 0.0
+    shape_f[8] = quality / 2.0
 
     # From here on the beat is past.
-    if rr > 0.0:
-        s.recent[s.rrs % RECENT] = rr
-        s.rrs += 1
-        for h in range(3):
-            rate = max(1.0 / s.rrs, 1.0 / _HORIZONS[h])
-            s.mean[h] += rate * (min(rr, 3.0) - s.mean[h])
-        if s.rr[0] > 0.0:
-            for h in range(2):
-                rate = max(1.0 / s.rrs, 1.0 / _HORIZONS[h])
-                s.change[h] += rate * (min(abs(rr - s.rr[0]), 1.5) - s.change[h])
-    s.rr[2] = s.rr[1]
-    s.rr[1] = s.rr[0]
-    s.rr[0] = rr
+    p_waves.learn(s, beat, CENTRE, scale, alike, timed, f[intervals.RR_32], atria)
+    intervals.learn(s, rr)
     s.last = sample
     s.count += 1
     s.previous[:] = beat
-    if quality >= 2:
+    if quality >= UNUSABLE:
         return  # a shape that is mostly noise teaches nothing
     for k in range(TEMPLATES):
         s.weight[k] *= _FADE
@@ -349,4 +246,5 @@ def empty(beats: int) -> tuple[Floats, Floats]:
     )
 
 
+assert CENTRE >= p_waves.BEFORE, "the P wave lies inside the window"
 assert DECIMATION * (_QRS[1] - CENTRE + _SHIFT) < AFTER, "the compared part lies inside the window"

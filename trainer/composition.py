@@ -104,7 +104,7 @@ class _OtherP:
     def __init__(self, rng: Random) -> None:
         self._distance = rng.uniform(0.09, 0.20)
         self._width = rng.uniform(0.012, 0.03)
-        self._size = rng.uniform(0.05, 0.22) * (-1.0 if rng.random() < 0.5 else 1.0)
+        self._size = rng.uniform(0.07, 0.22) * (-1.0 if rng.random() < 0.5 else 1.0)
         self._rest = rng.uniform(-0.3, 0.3) if rng.random() < 0.5 else 0.0
 
     def instead(self, piece: Doubles, *, present: bool) -> Doubles:
@@ -135,12 +135,15 @@ def _rhythm(rng: Random, seconds: float, *, can_v: bool) -> list[_Beat]:
     rr = 60.0 / rng.uniform(50, 105)
     ectopic = float(np.exp(rng.uniform(np.log(0.003), np.log(0.12))))
     af = rng.random() < 0.25
+    paroxysms = not af and rng.random() < 0.2
     other_p = "other" if rng.random() < 0.8 else "own"
     ventricular = float(rng.uniform(0.0, 0.08)) if can_v and rng.random() < 0.6 else 0.0
     while sum(beat.rr for beat in out) < seconds:
         rr = float(np.clip(rr * np.exp(rng.normal(0.0, 0.08)), 0.42, 1.3))
         length = int(rng.integers(20, 150))
         kinds = ("fibrillation",) if af else ("sinus", "sinus", "run", "bigeminy", "blocked", "ramp", "steady")
+        if paroxysms:
+            kinds = (*kinds, "paroxysm", "paroxysm")
         kind = str(rng.choice(kinds))
         match kind:
             case "fibrillation":
@@ -151,6 +154,11 @@ def _rhythm(rng: Random, seconds: float, *, can_v: bool) -> list[_Beat]:
                         out.append(_Beat(_V, max(0.6 * value, 0.3)))
                         value *= 1.3
                     out.append(_Beat(_N, max(value, 0.3), "none"))
+            case "paroxysm":
+                fast = rng.uniform(0.27, 0.6)
+                spread = rng.uniform(0.1, 0.25)
+                for _ in range(length):
+                    out.append(_Beat(_N, max(fast * float(np.exp(rng.normal(0.0, spread))), 0.24), "none"))
             case "run":
                 out += _sinus(rng, rr, 20, ectopic, ventricular, other_p)
                 faster = rr * rng.uniform(0.5, 0.92)
@@ -161,7 +169,7 @@ def _rhythm(rng: Random, seconds: float, *, can_v: bool) -> list[_Beat]:
                 out.append(_Beat(_N, rr * rng.uniform(1.0, 1.6)))
             case "bigeminy":
                 period = int(rng.integers(1, 4))
-                early = rng.uniform(0.5, 0.85)
+                early = rng.uniform(0.5, 0.95)
                 for _ in range(length // (period + 1)):
                     out += [_Beat(_N, rr * float(np.exp(rng.normal(0.0, 0.02)))) for _ in range(period - 1)]
                     out.append(_Beat(_N, rr * rng.uniform(1.0, 1.25)))

@@ -1,0 +1,153 @@
+"""What comes before the QRS complex, beside the patient's own: is it the sinus node's P wave? Compiled.
+
+An atrial ectopic beat has the QRS complex of a normal one; its P wave is another. Which of a patient's P waves is the
+sinus node's is not said by numbers alone, where ectopic beats are as common as sinus beats; but those that come late
+are the sinus node's, for what is ectopic comes early. So the average of the late beats' P waves is kept apart from that
+of the early ones, and with it how much late beats differ from it among themselves: a difference means as much as it is
+unusual. (This project's own.)
+
+Laws: made of the past alone; ``measure`` changes nothing, ``learn`` takes the beat in.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from monitor.events import Floats
+from monitor.filters import Doubles, compiled
+from monitor.likeness import likeness, log_ratio, size
+
+FEATURES = (
+    "p_likeness",
+    "p_difference",
+    "p_size",
+    "p_template",
+    "p_steady",
+    "late_likeness",
+    "late_difference",
+    "late_unusual",
+    "early_likeness",
+)
+"""Names of what :func:`measure` writes, in order."""
+
+_P = (-54, -14)
+"""Samples at 180 Hz before R where a P wave lies, −0.3 … −0.08 s."""
+_FROM = -58
+"""Where the stretch begins that late and early beats are compared by: −0.32 s, a long PR interval."""
+BEFORE = -_FROM
+"""Samples that a window must have before R."""
+LENGTH = 44
+"""Its samples; it ends where the QRS complex begins."""
+_ENDS = 4
+"""Samples at either end between which the baseline is drawn."""
+_ALIKE = 0.92
+"""Correlation of the QRS complex with the dominant shape from which a beat's P wave counts as one of the patient's."""
+_USUAL = 0.9
+"""The same for late and early beats, of which there are fewer."""
+_RATE = 1.0 / 16.0
+"""Share by which a beat moves an average, once that is settled."""
+_ERROR_RATE = 1.0 / 32.0
+"""The same for the late beats' mean square difference."""
+_FEWEST = 3
+"""Beats in an average before anything is said of its likeness."""
+_MOST_ERROR = 9.0
+"""A square difference counts for no more than so many times the mean one: three standard deviations."""
+_LEAST_ERROR = 1e-3
+"""In template sizes: a difference is never taken for smaller."""
+_LATE, _EARLY = 0, 1
+
+FIELDS = [
+    ("p_steady", "f8"),  # mean likeness of the P waves of beats of the dominant shape
+    ("p_waves", "f8", (2, LENGTH)),  # of late and of early beats, in template sizes
+    ("p_beats", "f8", (2,)),
+    ("p_error", "f8"),  # mean square difference of late beats from their average
+]
+"""Of one stream's state."""
+
+
+@compiled
+def stretch(beat: Doubles, r: int, scale: float) -> Doubles:
+    """What comes before the complex, [LENGTH], in template sizes, the line between its ends taken off."""
+    first = 0.0
+    last = 0.0
+    for n in range(_ENDS):
+        first += beat[r + _FROM + n] / _ENDS
+        last += beat[r + _FROM + LENGTH - 1 - n] / _ENDS
+    out = np.empty(LENGTH)
+    for n in range(LENGTH):
+        line = first + (last - first) * (n - 0.5 * (_ENDS - 1)) / (LENGTH - _ENDS)
+        out[n] = (beat[r + _FROM + n] - line) / scale
+    return out
+
+
+@compiled
+def mean_square(a: Doubles, b: Doubles) -> float:
+    """Of the difference."""
+    total = 0.0
+    for n in range(LENGTH):
+        total += (a[n] - b[n]) ** 2
+    return total / LENGTH
+
+
+@compiled
+def measure(s: Any, beat: Doubles, template: Doubles, r: int, shift: int, known: bool, scale: float, f: Floats) -> None:
+    """Writes the features.
+
+    Args:
+        s: state with FIELDS.
+        beat: the window, mV at 180 Hz.
+        template: the dominant shape, likewise.
+        r: index of the R peak in both.
+        shift: by which the complexes lie over each other.
+        known: there is a dominant shape.
+        scale: its size, mV.
+        f: [len(FEATURES)], all zeros, written.
+    """
+    f[2] = min(size(beat, r + _P[0], r + _P[1]) / scale, 2.0)
+    if known:
+        # The P wave is compared where the complexes lie over each other.
+        f[0] = likeness(beat, template, r + _P[0], r + _P[1], shift)
+        difference = 0.0
+        for n in range(r + _P[0], r + _P[1]):
+            difference += (beat[n] - template[n + shift]) ** 2
+        f[1] = min(math.sqrt(difference / (_P[1] - _P[0])) / scale, 2.0)
+        f[3] = min(size(template, r + _P[0], r + _P[1]) / scale, 2.0)
+        f[4] = s.p_steady
+    p = stretch(beat, r, scale)
+    if s.p_beats[_LATE] > _FEWEST:
+        error = math.sqrt(mean_square(p, s.p_waves[_LATE]))
+        f[5] = likeness(p, s.p_waves[_LATE], 0, LENGTH, 0)
+        f[6] = min(error, 2.0)
+        f[7] = log_ratio(error + _LEAST_ERROR, math.sqrt(s.p_error) + _LEAST_ERROR)
+    if s.p_beats[_EARLY] > _FEWEST:
+        f[8] = likeness(p, s.p_waves[_EARLY], 0, LENGTH, 0)
+
+
+@compiled
+def learn(s: Any, beat: Doubles, r: int, scale: float, alike: float, timed: bool, lateness: float, f: Floats) -> None:
+    """The beat is past.
+
+    Args:
+        s, beat, r, scale: as for :func:`measure`.
+        alike: of the complex with the dominant shape.
+        timed: the signal is usable and the RR interval known.
+        lateness: log of the RR interval over its mean.
+        f: what :func:`measure` wrote.
+    """
+    if alike >= _ALIKE:
+        s.p_steady += _RATE * (f[0] - s.p_steady)
+    if alike < _USUAL or not timed:
+        return
+    which = _LATE if lateness >= 0.0 else _EARLY
+    p = stretch(beat, r, scale)
+    if which == _LATE and s.p_beats[_LATE] > _FEWEST:
+        error = mean_square(p, s.p_waves[_LATE])
+        rate = max(1.0 / (s.p_beats[_LATE] - _FEWEST), _ERROR_RATE)
+        if s.p_error > 0.0:
+            error = min(error, _MOST_ERROR * s.p_error)
+        s.p_error += rate * (error - s.p_error)
+    s.p_beats[which] += 1.0
+    rate = max(1.0 / s.p_beats[which], _RATE)
+    for n in range(LENGTH):
+        s.p_waves[which, n] += rate * (p[n] - s.p_waves[which, n])
