@@ -1,0 +1,66 @@
+"""Late beats say what the sinus node's P wave is, however few they are."""
+
+import numpy as np
+import pytest
+
+from monitor import beats
+from monitor.events import FS
+
+AT = {name: k for k, name in enumerate(beats.FEATURES)}
+T = (np.arange(beats.WINDOW) - beats.BEFORE) / FS
+QRS = np.exp(-(T**2) / (2 * 0.012**2))
+
+
+def p_wave(size, at):
+    return size * np.exp(-((T + at) ** 2) / (2 * 0.02**2))
+
+
+def see(pattern, cycles, p_of):
+    """Features [beat, feature] of ``cycles`` of a pattern of (RR in s, kind), P wave by kind."""
+    rng = np.random.default_rng(0)
+    state = np.zeros(1, beats.STATE)[0]
+    rows, kinds, at = [], [], 0
+    for k in range(cycles * len(pattern)):
+        rr, kind = pattern[k % len(pattern)]
+        at += round(rr * FS)
+        x, f = beats.empty(1)
+        window = QRS + p_of[kind] + rng.normal(0.0, 0.01, len(T))
+        beats.step(state, window.astype(np.float32), at, k == 0, False, 0, x[0], f[0])
+        rows.append(f[0])
+        kinds.append(kind)
+    half = len(rows) // 2
+    return np.array(rows)[half:], np.array(kinds)[half:]
+
+
+@pytest.mark.parametrize("early", [1, 4])
+def test_an_ectopic_p_wave_is_unlike_the_late_ones(early):
+    """Bigeminy; and four early beats to a late one, where the dominant shape has the ectopic P wave."""
+    pattern = [(1.1, "sinus")] + [(0.7, "ectopic")] * early
+    f, kinds = see(pattern, 40, {"sinus": p_wave(0.15, 0.16), "ectopic": p_wave(-0.12, 0.12)})
+    sinus, ectopic = f[kinds == "sinus"], f[kinds == "ectopic"]
+    assert sinus[:, AT["late_likeness"]].min() > 0.9
+    assert ectopic[:, AT["late_likeness"]].max() < 0.2
+    assert ectopic[:, AT["early_likeness"]].min() > 0.9
+    assert ectopic[:, AT["late_unusual"]].min() > 1.0
+    assert abs(np.median(sinus[:, AT["late_unusual"]])) < 0.6
+
+
+def test_early_sinus_beats_have_the_same_p_wave():
+    """Sinus arrhythmia, or dropped beats: the interval is short, the P wave the usual one."""
+    f, _ = see([(1.1, "sinus"), (0.7, "sinus")], 40, {"sinus": p_wave(0.15, 0.16)})
+    assert f[:, AT["late_likeness"]].min() > 0.9
+    assert np.median(f[:, AT["late_unusual"]]) < 0.3
+
+
+def test_a_beat_of_another_shape_teaches_nothing():
+    """A ventricular beat has no P wave: neither average takes it in."""
+    state = np.zeros(1, beats.STATE)[0]
+    x, f = beats.empty(1)
+    wide = -1.5 * np.exp(-(T**2) / (2 * 0.05**2))
+    for k in range(30):
+        beats.step(state, (QRS + p_wave(0.15, 0.16)).astype(np.float32), 300 * k, k == 0, False, 0, x[0], f[0])
+    before = state["p_waves"].copy(), state["p_error"].copy()
+    beats.step(state, wide.astype(np.float32), 300 * 30, False, False, 0, x[0], f[0])
+    np.testing.assert_array_equal(state["p_waves"], before[0])
+    assert state["p_error"] == before[1]
+    assert f[0, AT["likeness"]] < 0.5
