@@ -1,8 +1,8 @@
-"""Beat windows and RR features: what the network sees of a heartbeat. The trainer uses these very functions.
+"""Beat windows and features: what the network sees of a heartbeat. The trainer uses these very functions.
 
 A beat becomes three channels of waveform (the beat, the patient's own dominant shape, and their difference) and a
-vector of features about rhythm and likeness. All of it is causal: it is made from this beat's window and from what
-came before, never from the beat that follows.
+vector of features: of its interval (``intervals``), of its P wave (``p_waves``), of likeness to the shapes. All of it
+is causal: it is made from this beat's window and from what came before, never from the beat that follows.
 
 The patient's shapes are kept as a few running templates, clustered online as beats come (after Lagerholm et al. 2000,
 10.1109/10.846677, who clustered whole records; deviation: leader clustering by correlation, since it streams).

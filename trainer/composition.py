@@ -3,8 +3,9 @@
 MIT-BIH's training half has six patients with more than a handful of supraventricular beats and two in atrial
 fibrillation. What it lacks can be composed, since the QRS of a supraventricular beat is the patient's own: early beats,
 alone, in pairs, runs, bigeminy, their P wave changed; and, as the other side of it, irregular rhythms that are normal
-by class: fibrillation without P waves, dropped beats, sinus arrhythmia, slow and quick changes of the rate. After the
-idea of synthetic ectopy as augmentation; the composition by overlapping pieces is this project's own.
+by class: fibrillation without P waves, lasting or in fast paroxysms, dropped beats, sinus arrhythmia, slow and quick
+changes of the rate. After the idea of synthetic ectopy as augmentation; the composition by overlapping pieces is this
+project's own.
 """
 
 from dataclasses import dataclass
