@@ -42,7 +42,7 @@ from monitor.events import (
     Verdict,
     position,
 )
-from monitor.patient import LOOKS, MEMORY, Finding, Look, Open, Patient, Phase, Seen
+from monitor.patient import LOOK, LOOKS, MEMORY, Finding, Look, Open, Patient, Phase, Seen
 from monitor.rules import BY_KIND, OVERRULED_BY, RULES, Life, On, Rule
 from monitor.transitions import STATES, TRANSITIONS, Act, Sight
 
@@ -136,6 +136,7 @@ def advance(patient: Patient, event: Event, settings: AlarmSettings) -> list[Ale
         patient.usable_since = patient.now
     if nothing_there:
         patient.looks.clear()
+        patient.there_since = patient.now
     for rule in RULES:
         looked_at = rule.on in (when, "both") and (rule.every is None or patient.now % (rule.every(settings) * FS) == 0)
         off = not patient.switched.get(rule.kind, rule.kind not in settings.disabled)
@@ -182,8 +183,9 @@ def note(patient: Patient, event: Event, settings: AlarmSettings) -> On:
             _note_beat(patient, event, settings)
             return "beat"
         case Rhythm():
-            patient.looks.append(Look(event.sample, event.vt, event.vf, event.amplitude))
-            del patient.looks[:-LOOKS]
+            if event.sample - LOOK >= patient.there_since:
+                patient.looks.append(Look(event.sample, event.vt, event.vf, event.amplitude))
+                del patient.looks[:-LOOKS]
             return "look"
         case Quality():
             patient.cause = event.cause

@@ -206,6 +206,7 @@ class AlarmSettings(_Section, frozen=True, kw_only=True):
     gap_s: Positive
     unusable_reports: Count
     usable_reports: Count
+    technical_same_s: Annotated[float, Meta(ge=0)]
     hold_s: Positive
     streams: dict[str, dict[str, Any]]
 

@@ -14,6 +14,8 @@ LISTED = 32
 """R peaks that an alert names at most."""
 LOOKS = 16
 """Reports on the rhythm remembered."""
+LOOK = 4 * FS
+"""Samples that a report on the rhythm describes (``events.Rhythm``)."""
 
 
 class Seen(Struct, frozen=True, array_like=True):
@@ -91,6 +93,9 @@ class Patient(Struct, kw_only=True):
     """Quality reports in a row that called the signal unusable."""
     usable_since: int = 0
     """The sample from which on conclusions may be drawn; no interval reaches back beyond it."""
+    there_since: int = 0
+    """The sample from which on there is a signal, noise or not; a look at the rhythm that reaches back beyond it has
+    seen an electrode come off, or be put on."""
     gap: tuple[int, int, GapCause] | None = None
     """The last gap: start, stop, cause; stop grows while it lasts."""
     lost: int | None = None

@@ -106,6 +106,10 @@ def _same(settings: AlarmSettings) -> float:
     return settings.same_s
 
 
+def _technical_same(settings: AlarmSettings) -> float:
+    return settings.technical_same_s
+
+
 def _af_clear(settings: AlarmSettings) -> int:
     return settings.af_clear_reports
 
@@ -114,9 +118,9 @@ def _af_every(settings: AlarmSettings) -> int:
     return settings.af_every_s
 
 
-def _technical(kind: str, priority: Priority, cause: Cause, words: str) -> Rule:
+def _technical(kind: str, priority: Priority, cause: Cause, words: str, over: tuple[str, ...] = ()) -> Rule:
     return Rule(kind=kind, priority=priority, class_="technical", find=_unusable(cause, words), on="second",
-                life=Life.WHILE, clear=_usable)  # fmt: skip
+                life=Life.WHILE, clear=_usable, stays=_technical_same, over=over)  # fmt: skip
 
 
 def _hold(kind: str, priority: Priority, find: Find, on: On = "beat", over: tuple[str, ...] = ()) -> Rule:
@@ -141,7 +145,7 @@ RULES: tuple[Rule, ...] = (
     Rule(kind="source_lost", priority=_MEDIUM, class_="technical", find=source_lost, on="both", life=Life.WHILE),
     Rule(kind="gap", priority=_LOW, class_="technical", find=gap, on="second", life=Life.WHILE),
     _technical("flat", _MEDIUM, Cause.FLAT, "flat line"),
-    _technical("lead_off", _MEDIUM, Cause.LEAD_OFF, "lead off"),
+    _technical("lead_off", _MEDIUM, Cause.LEAD_OFF, "lead off", over=("noise",)),
     _technical("saturated", _MEDIUM, Cause.SATURATED, "amplifier saturated"),
     _technical("noise", _LOW, Cause.NOISE, "too noisy"),
     Rule(kind="vf", priority=_HIGH, class_="physiological", find=ventricular.vf, on="look", life=Life.WHILE,

@@ -10,7 +10,7 @@ from statistics import median
 
 from monitor.config import AlarmSettings
 from monitor.events import FS, BeatClass
-from monitor.patient import Finding, Look, Patient, Seen, between, bpm, intervals_of, is_v, peaks_of, tail
+from monitor.patient import LOOK, Finding, Look, Patient, Seen, between, bpm, intervals_of, is_v, peaks_of, tail
 
 
 def _looks(patient: Patient, n: int) -> list[Look] | None:
@@ -45,7 +45,7 @@ def vf(patient: Patient, settings: AlarmSettings) -> Finding | None:
     if found is None:
         return None
     return Finding(
-        onset=max(found[1].sample - 4 * FS, patient.usable_since), message="ventricular fibrillation or flutter",
+        onset=max(found[1].sample - LOOK, patient.usable_since), message="ventricular fibrillation or flutter",
         value=round(found[0], 2), limit=settings.vf_from, unit="probability",
     )  # fmt: skip
 
@@ -89,7 +89,7 @@ def vt(patient: Patient, settings: AlarmSettings) -> Finding | None:
     if waves is None:
         return None
     return Finding(
-        onset=max(waves[1].sample - 4 * FS, patient.usable_since), message="ventricular tachycardia: wide waves",
+        onset=max(waves[1].sample - LOOK, patient.usable_since), message="ventricular tachycardia: wide waves",
     )  # fmt: skip
 
 

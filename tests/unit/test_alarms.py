@@ -11,6 +11,7 @@ from monitor import config
 from monitor.alarms import Alarms
 from monitor.errors import UsageError
 from monitor.events import (
+    FS,
     Acknowledge,
     AlertState,
     BeatClass,
@@ -143,15 +144,40 @@ def test_unusable_signal_suspends_what_was_active(patient):
     assert len(latched) == 1
     assert "analysis suspended" in latched[0].message
     assert patient.raised()[-1] == "saturated"
-    patient.beats("N" * 6)
+    patient.beats("N" * 9)
     assert patient.told()[-1] == ("saturated", "ended")
 
 
 @pytest.mark.parametrize("cause", [Cause.FLAT, Cause.SATURATED, Cause.LEAD_OFF, Cause.NOISE])
 def test_every_cause_has_its_technical_alert(patient, cause):
-    patient.beats("N" * 5).quiet(3, Level.UNUSABLE, cause).beats("N" * 4)
+    patient.beats("N" * 5).quiet(3, Level.UNUSABLE, cause).beats("N" * 9)
     assert patient.told() == [(str(cause), "raised"), (str(cause), "ended")]
     assert patient.alerts[0].class_ == "technical"
+    assert patient.alerts[1].sample - patient.alerts[0].sample >= 5 * FS
+
+
+def test_a_loose_electrode_is_one_alert(patient):
+    """It comes off for half a second, every second and a half, and what lies between is noise: one alert, which ends when
+    it has been on for five seconds; and no beats that were seen in between go into a run."""
+    patient.beats("N" * 5)
+    for _ in range(20):
+        patient.quiet(0.5, Level.UNUSABLE, Cause.LEAD_OFF).quiet(0.5, Level.UNUSABLE, Cause.NOISE).quiet(0.5)
+    patient.beats("N" * 9)
+    assert patient.told("lead_off") == [("lead_off", "raised"), ("lead_off", "ended")]
+    assert patient.told("noise") == []
+
+
+def test_waves_of_before_the_electrode_was_on_are_no_fibrillation(patient):
+    """A report on the rhythm speaks of four seconds: what it says of those in which the electrode was put on is left out."""
+    patient.beats("N" * 5).quiet(3, Level.UNUSABLE, Cause.LEAD_OFF)
+    on_again = patient.at
+    patient.wave = (0.0, 1.0)
+    patient.quiet(3.9)
+    assert "vf" not in patient.raised()
+    patient.quiet(3.0)
+    assert "vf" in patient.raised()
+    raised = next(a for a in patient.alerts if a.kind == "vf")
+    assert 4.0 <= (raised.sample - on_again) / FS <= 6.0
 
 
 def test_a_silent_source(patient):
