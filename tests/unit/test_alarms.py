@@ -157,8 +157,8 @@ def test_every_cause_has_its_technical_alert(patient, cause):
 
 
 def test_a_loose_electrode_is_one_alert(patient):
-    """It comes off for half a second, every second and a half, and what lies between is noise: one alert, which ends when
-    it has been on for five seconds; and no beats that were seen in between go into a run."""
+    """It comes off for half a second, every second and a half, and what lies between is noise: one alert, which ends
+    when it has been on for five seconds."""
     patient.beats("N" * 5)
     for _ in range(20):
         patient.quiet(0.5, Level.UNUSABLE, Cause.LEAD_OFF).quiet(0.5, Level.UNUSABLE, Cause.NOISE).quiet(0.5)
@@ -168,7 +168,7 @@ def test_a_loose_electrode_is_one_alert(patient):
 
 
 def test_waves_of_before_the_electrode_was_on_are_no_fibrillation(patient):
-    """A report on the rhythm speaks of four seconds: what it says of those in which the electrode was put on is left out."""
+    """A report on the rhythm speaks of four seconds: one that holds the electrode's being put on is left out."""
     patient.beats("N" * 5).quiet(3, Level.UNUSABLE, Cause.LEAD_OFF)
     on_again = patient.at
     patient.wave = (0.0, 1.0)
