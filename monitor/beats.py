@@ -174,7 +174,7 @@ def step(
     timed = quality < UNUSABLE and rr > 0.0 and s.rrs >= _FEWEST
     atria = f[_P_AT:_OWN_AT]
     intervals.measure(s, rr, f[:_P_AT])
-    p_waves.measure(s, beat, s.template[dominant], CENTRE, shift, known, scale, atria)
+    p = p_waves.measure(s, beat, s.template[dominant], CENTRE, shift, known, scale, atria)
     shape_f = f[_OWN_AT:]
     shape_f[0] = alike
     shape_f[1] = log_ratio(max(own, 0.01), scale)
@@ -189,7 +189,7 @@ def step(
     shape_f[8] = quality / 2.0
 
     # From here on the beat is past.
-    p_waves.learn(s, beat, CENTRE, scale, alike, timed, f[intervals.RR_32], atria)
+    p_waves.learn(s, p, alike, timed, f[intervals.RR_32], atria)
     intervals.learn(s, rr)
     s.last = sample
     s.count += 1

@@ -91,8 +91,10 @@ def mean_square(a: Doubles, b: Doubles) -> float:
 
 
 @compiled
-def measure(s: Any, beat: Doubles, template: Doubles, r: int, shift: int, known: bool, scale: float, f: Floats) -> None:
-    """Writes the features.
+def measure(
+    s: Any, beat: Doubles, template: Doubles, r: int, shift: int, known: bool, scale: float, f: Floats
+) -> Doubles:
+    """Writes the features, and returns the :func:`stretch` for :func:`learn`.
 
     Args:
         s: state with FIELDS.
@@ -122,14 +124,16 @@ def measure(s: Any, beat: Doubles, template: Doubles, r: int, shift: int, known:
         f[7] = log_ratio(error + _LEAST_ERROR, math.sqrt(s.p_error) + _LEAST_ERROR)
     if s.p_beats[_EARLY] > _FEWEST:
         f[8] = likeness(p, s.p_waves[_EARLY], 0, LENGTH, 0)
+    return p
 
 
 @compiled
-def learn(s: Any, beat: Doubles, r: int, scale: float, alike: float, timed: bool, lateness: float, f: Floats) -> None:
+def learn(s: Any, p: Doubles, alike: float, timed: bool, lateness: float, f: Floats) -> None:
     """The beat is past.
 
     Args:
-        s, beat, r, scale: as for :func:`measure`.
+        s: state with FIELDS.
+        p: what :func:`measure` returned.
         alike: of the complex with the dominant shape.
         timed: the signal is usable and the RR interval known.
         lateness: log of the RR interval over its mean.
@@ -140,7 +144,6 @@ def learn(s: Any, beat: Doubles, r: int, scale: float, alike: float, timed: bool
     if alike < _USUAL or not timed:
         return
     which = _LATE if lateness >= 0.0 else _EARLY
-    p = stretch(beat, r, scale)
     if which == _LATE and s.p_beats[_LATE] > _FEWEST:
         error = mean_square(p, s.p_waves[_LATE])
         rate = max(1.0 / (s.p_beats[_LATE] - _FEWEST), _ERROR_RATE)
