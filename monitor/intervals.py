@@ -51,6 +51,11 @@ _HORIZONS = (8.0, 32.0, 400.0)
 _LONGEST_S = 3.0
 """A longer interval is a pause, and moves a mean no further."""
 _MOST_CHANGE_S = 1.5
+"""Two intervals that differ by more differ by a pause."""
+_MOST = 1.5
+"""Of an irregularity in mean intervals, and of the groups' distance as a logarithm; more says nothing more."""
+_FURTHEST = 2.0
+"""Distances of the groups from their middle; an interval further out belongs to neither."""
 _RECENT = 16
 """RR intervals whose quantiles are a baseline that early beats among them do not move, as they do a mean."""
 _MODES = 32
@@ -124,8 +129,8 @@ def measure(s: Any, rr: float, f: Floats) -> None:
             f[5] = log_ratio(s.rr[0], s.mean[1])
         if s.rr[1] > 0.0:
             f[6] = log_ratio(s.rr[1], s.mean[1])
-        f[7] = min(s.change[0] / s.mean[0], 1.5)
-        f[8] = min(s.change[1] / s.mean[1], 1.5)
+        f[7] = min(s.change[0] / s.mean[0], _MOST)
+        f[8] = min(s.change[1] / s.mean[1], _MOST)
     f[9] = 1.0
     known = min(s.rrs, _RECENT)
     if known < _FEWEST:
@@ -143,12 +148,12 @@ def measure(s: Any, rr: float, f: Floats) -> None:
     lower, upper, share, quality = two_groups(np.sort(s.logs[: min(s.rrs, _MODES)]))
     middle = 0.5 * (lower + upper)
     width = max(upper - lower, _NARROWEST)
-    f[16] = min(upper - lower, 1.5)
+    f[16] = min(upper - lower, _MOST)
     f[17] = quality
     f[18] = share
-    f[19] = min(max((math.log(rr) - middle) / width, -2.0), 2.0)
+    f[19] = min(max((math.log(rr) - middle) / width, -_FURTHEST), _FURTHEST)
     if s.rr[0] > 0.0:
-        f[20] = min(max((math.log(s.rr[0]) - middle) / width, -2.0), 2.0)
+        f[20] = min(max((math.log(s.rr[0]) - middle) / width, -_FURTHEST), _FURTHEST)
 
 
 @compiled

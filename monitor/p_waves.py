@@ -55,6 +55,8 @@ _MOST_ERROR = 9.0
 """A square difference counts for no more than so many times the mean one: three standard deviations."""
 _LEAST_ERROR = 1e-3
 """In template sizes: a difference is never taken for smaller."""
+_MOST = 2.0
+"""In template sizes; a larger wave or difference is an artefact."""
 _LATE, _EARLY = 0, 1
 
 FIELDS = [
@@ -106,21 +108,21 @@ def measure(
         scale: its size, mV.
         f: [len(FEATURES)], all zeros, written.
     """
-    f[2] = min(size(beat, r + _P[0], r + _P[1]) / scale, 2.0)
+    f[2] = min(size(beat, r + _P[0], r + _P[1]) / scale, _MOST)
     if known:
         # The P wave is compared where the complexes lie over each other.
         f[0] = likeness(beat, template, r + _P[0], r + _P[1], shift)
         difference = 0.0
         for n in range(r + _P[0], r + _P[1]):
             difference += (beat[n] - template[n + shift]) ** 2
-        f[1] = min(math.sqrt(difference / (_P[1] - _P[0])) / scale, 2.0)
-        f[3] = min(size(template, r + _P[0], r + _P[1]) / scale, 2.0)
+        f[1] = min(math.sqrt(difference / (_P[1] - _P[0])) / scale, _MOST)
+        f[3] = min(size(template, r + _P[0], r + _P[1]) / scale, _MOST)
         f[4] = s.p_steady
     p = stretch(beat, r, scale)
     if s.p_beats[_LATE] > _FEWEST:
         error = math.sqrt(mean_square(p, s.p_waves[_LATE]))
         f[5] = likeness(p, s.p_waves[_LATE], 0, LENGTH, 0)
-        f[6] = min(error, 2.0)
+        f[6] = min(error, _MOST)
         f[7] = log_ratio(error + _LEAST_ERROR, math.sqrt(s.p_error) + _LEAST_ERROR)
     if s.p_beats[_EARLY] > _FEWEST:
         f[8] = likeness(p, s.p_waves[_EARLY], 0, LENGTH, 0)
