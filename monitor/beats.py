@@ -1,8 +1,9 @@
 """Beat windows and features: what the network sees of a heartbeat. The trainer uses these very functions.
 
 A beat becomes three channels of waveform (the beat, the patient's own dominant shape, and their difference) and a
-vector of features: of its interval (``intervals``), of its P wave (``p_waves``), of likeness to the shapes. All of it
-is causal: it is made from this beat's window and from what came before, never from the beat that follows.
+vector of features: of its interval (``intervals``), of its P wave (``p_waves``), of how unlike the
+dominant shape it is (``deviation``), of likeness to all shapes. All of it is causal: it is made from this beat's window
+and from what came before, never from the beat that follows.
 
 The patient's shapes are kept as a few running templates, clustered online as beats come (after Lagerholm et al. 2000,
 10.1109/10.846677, who clustered whole records; deviation: leader clustering by correlation, since it streams).
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor import intervals, p_waves
+from monitor import deviation, intervals, p_waves
 from monitor.detector_layout import AFTER, BEFORE, WINDOW
 from monitor.events import FS, Floats
 from monitor.filters import Doubles, compiled
@@ -64,11 +65,12 @@ _OWN = (
     "search_back",
     "quality",
 )
-FEATURES = (*intervals.FEATURES, *p_waves.FEATURES, *_OWN)
+FEATURES = (*intervals.FEATURES, *p_waves.FEATURES, *deviation.FEATURES, *_OWN)
 """Names of the features, in their order; part of a checkpoint's metadata, so that a mismatch is refused."""
 
 _P_AT = len(intervals.FEATURES)
-_OWN_AT = _P_AT + len(p_waves.FEATURES)
+_DEVIATION_AT = _P_AT + len(p_waves.FEATURES)
+_OWN_AT = _DEVIATION_AT + len(deviation.FEATURES)
 
 STATE = np.dtype(
     [
@@ -76,6 +78,7 @@ STATE = np.dtype(
         ("last", "i8"),  # R of the last beat
         *intervals.FIELDS,
         *p_waves.FIELDS,
+        *deviation.FIELDS,
         ("weight", "f8", (TEMPLATES,)),  # 0: unused
         ("beats", "f8", (TEMPLATES,)),
         ("template", "f8", (TEMPLATES, LENGTH)),
@@ -172,9 +175,12 @@ def step(
     f[:] = 0.0
     rr = (sample - s.last) / FS if s.count > 0 and not after_gap else 0.0
     timed = quality < UNUSABLE and rr > 0.0 and s.rrs >= _FEWEST
-    atria = f[_P_AT:_OWN_AT]
+    atria = f[_P_AT:_DEVIATION_AT]
     intervals.measure(s, rr, f[:_P_AT])
     p = p_waves.measure(s, beat, s.template[dominant], CENTRE, shift, known, scale, atria)
+    of_complex, of_t = deviation.measure(
+        s, beat, s.template[dominant], CENTRE, shift, known, scale, f[_DEVIATION_AT:_OWN_AT]
+    )
     shape_f = f[_OWN_AT:]
     shape_f[0] = alike
     shape_f[1] = log_ratio(max(own, 0.01), scale)
@@ -191,6 +197,8 @@ def step(
     # From here on the beat is past.
     p_waves.learn(s, p, alike, timed, f[intervals.RR_32], atria)
     intervals.learn(s, rr)
+    if known and alike >= _ALIKE and quality < UNUSABLE:
+        deviation.learn(s, of_complex, of_t)
     s.last = sample
     s.count += 1
     s.previous[:] = beat
@@ -247,4 +255,5 @@ def empty(beats: int) -> tuple[Floats, Floats]:
 
 
 assert CENTRE >= p_waves.BEFORE, "the P wave lies inside the window"
+assert CENTRE + deviation.AFTER + _SHIFT <= LENGTH, "the T wave lies inside the window, shifted or not"
 assert DECIMATION * (_QRS[1] - CENTRE + _SHIFT) < AFTER, "the compared part lies inside the window"

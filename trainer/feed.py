@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trainer.dataset import UNKNOWN
-from trainer.pool import Prepared
+from trainer.pool import Prepared, of_strip
 from trainer.recipe import Common, Count, Share
 
 
@@ -23,8 +23,10 @@ class Mixture(Common, frozen=True, kw_only=True):
     """Beats through which gradients reach back."""
     batch: Count = 32
     """Patients side by side."""
-    composed: Share = 0.4
+    composed: Share = 0.6
     """Share of the sequences that are composed, of those that are not strips."""
+    composed_strips: Share = 0.7
+    """Share, of the composed sequences, of those that are made of a strip's beats."""
     strips: Share = 0.3
     """Share that are strips."""
     second_lead: Share = 0.5
@@ -46,8 +48,12 @@ class Batches:
             for kind in ("normal", "fibrillation")
         }
         self._records = {
-            kind: sorted({record for k, record, _ in self._by if k == kind}) for kind in ("recorded", "composed")
+            kind: sorted({one.order.record for one in sequences if one.order.kind == kind and not of_strip(one.order)})
+            for kind in ("recorded", "composed")
         }
+        self._composed_strips = [
+            index for index, one in enumerate(sequences) if one.order.kind == "composed" and of_strip(one.order)
+        ]
         self._bag: list[str] = []
         self._slots: list[tuple[int, int] | None] = [None] * how.batch
         """Sequence and next beat of each patient."""
@@ -92,8 +98,10 @@ class Batches:
         if self._strips["normal"] and rng.random() < how.strips:
             return self._one_of(self._strips["fibrillation" if rng.random() < 0.5 else "normal"])
         lead = int(rng.random() < how.second_lead)
-        if self._records["composed"] and rng.random() < how.composed:
-            records = self._records["composed"]
+        records = self._records["composed"]
+        if records and rng.random() < how.composed:
+            if self._composed_strips and rng.random() < how.composed_strips:
+                return self._one_of(self._composed_strips)
             there = self._by.get(("composed", records[int(rng.integers(len(records)))], lead))
             if there:
                 return self._one_of(there)

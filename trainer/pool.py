@@ -2,13 +2,15 @@
 
 Three kinds: recordings with augmented signals; rhythms composed of a patient's own beats (``trainer.composition``); and
 short strips without beat annotations, whose rhythm alone is known, as negatives: in a strip called normal or atrial
-fibrillation a beat that looks like the others is N, and of the rest nothing is claimed.
+fibrillation a beat that looks like the others is N, and of the rest nothing is claimed. Of such beats rhythms are
+composed, too: hundreds of patients where the annotated recordings have dozens.
 """
 
 import concurrent.futures
 import csv
 import multiprocessing
 from collections.abc import Sequence as Several
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,14 +20,29 @@ from monitor.beats import FEATURES
 from monitor.config import Settings
 from monitor.events import CLASSES
 from replay import physionet
-from trainer.composition import composed
-from trainer.dataset import UNKNOWN, Recording, Sequence, augmented, mild, prepare, read, read_noise, read_signal
+from trainer.composition import Ventricular, composed
+from trainer.dataset import (
+    UNKNOWN,
+    Ints,
+    Recording,
+    Sequence,
+    augmented,
+    find_beats,
+    mild,
+    prepare,
+    read,
+    read_noise,
+    read_signal,
+)
 from trainer.protocols import Protocol
 
 Kind = Literal["recorded", "composed", "normal", "fibrillation"]
 
 _COMPOSED_S = 1500.0
 """Length of a composed rhythm: about as many beats as a recording has."""
+_COMPOSED_STRIP_S = 600.0
+"""The same of a strip's beats, of which there are thirty to sixty: rather more patients than longer rhythms."""
+_STRIPS_FROM = "challenge2017/"
 _LIKE = 0.9
 """Correlation with the dominant shape from which a strip's beat is one of its usual ones."""
 _FEWEST = 15
@@ -55,7 +72,9 @@ class Prepared(Struct, frozen=True):
     """[beat] int8"""
 
 
-def orders(protocol: Protocol, seed: int, copies: int, composed_copies: int, settings: Settings) -> list[Order]:
+def orders(
+    protocol: Protocol, seed: int, copies: int, composed_copies: int, strip_copies: int, settings: Settings
+) -> list[Order]:
     """All that a training prepares; both leads."""
     out = []
     for record in protocol.train:
@@ -68,6 +87,8 @@ def orders(protocol: Protocol, seed: int, copies: int, composed_copies: int, set
             if label in _STRIPS:
                 kind: Kind = "normal" if label == "N" else "fibrillation"
                 out += [Order(kind, name, 0, copy, seed) for copy in range(1 if label == "N" else 3)]
+                if protocol.composed:
+                    out += [Order("composed", name, 0, copy, seed) for copy in range(1, strip_copies + 1)]
     return out
 
 
@@ -75,14 +96,16 @@ def strips(settings: Settings) -> list[tuple[str, str]]:
     """(record, class) of challenge2017."""
     table = physionet.locate("challenge2017/A00001", settings.data).parent / "REFERENCE.csv"
     with table.open(newline="") as file:
-        return [(f"challenge2017/{name}", label) for name, label in csv.reader(file)]
+        return [(f"{_STRIPS_FROM}{name}", label) for name, label in csv.reader(file)]
 
 
 _worker: dict[str, Any] = {}
 
 
 def _start(protocol: Protocol, settings: Settings) -> None:
-    _worker.update(protocol=protocol, settings=settings, noises=read_noise(settings))
+    _worker.update(
+        protocol=protocol, settings=settings, noises=read_noise(settings), classes=dict(strips(settings)), lenders={}
+    )
 
 
 def _prepare(order: Order) -> Prepared | None:
@@ -93,13 +116,19 @@ def _prepare(order: Order) -> Prepared | None:
     rng = np.random.default_rng(
         [order.seed, order.copy, order.lead, ("recorded", "composed").count(order.kind), *digits]
     )
+    strip = of_strip(order)
     recording: Recording | None
-    if order.kind in ("normal", "fibrillation"):
+    if strip:
         nothing = np.zeros(0, np.int64)
         recording = Recording(order.record, 0, read_signal(order.record, 0, settings), nothing, nothing)
     else:
         recording = protocol.shown(read(order.record, order.lead, settings))
-    if order.kind == "composed":
+    if order.kind == "composed" and strip:
+        fibrillating = _STRIPS[_worker["classes"][order.record]] == "fibrillation"
+        recording = composed(
+            _with_usual(recording, settings), rng, _COMPOSED_STRIP_S, lender=_lender(rng), fibrillating=fibrillating
+        )
+    elif order.kind == "composed":
         recording = composed(recording, rng, _COMPOSED_S)
     if recording is None:
         return None
@@ -107,14 +136,46 @@ def _prepare(order: Order) -> Prepared | None:
         recording = augmented(recording, mild(rng), _worker["noises"])
     sequence = prepare(recording, settings)
     labels = sequence.labels
-    if order.kind in ("normal", "fibrillation"):
+    if strip and order.kind != "composed":
         if len(labels) < _FEWEST:
             return None
-        usual = sequence.f[:, FEATURES.index("likeness")] >= _LIKE
-        clear = sequence.f[:, FEATURES.index("quality")] < 1.0
-        labels = np.where(usual & clear, CLASSES.index("N"), UNKNOWN)
-        labels[0] = UNKNOWN
+        labels = _usual(sequence)
     return Prepared(order, sequence.x.astype(np.float16), sequence.f, labels.astype(np.int8))
+
+
+def of_strip(order: Order) -> bool:
+    """Of a recording without beat annotations."""
+    return order.record.startswith(_STRIPS_FROM)
+
+
+def _usual(sequence: Sequence) -> Ints:
+    """Labels [beat] of a strip that is normal or fibrillates: N where a beat looks like the others."""
+    usual = sequence.f[:, FEATURES.index("likeness")] >= _LIKE
+    clear = sequence.f[:, FEATURES.index("quality")] < 1.0
+    labels = np.where(usual & clear, CLASSES.index("N"), UNKNOWN)
+    labels[:1] = UNKNOWN
+    return labels
+
+
+def _with_usual(strip: Recording, settings: Settings) -> Recording:
+    """The strip with those of its beats that look like the others for a reference."""
+    at = np.array([beat.sample for beat in find_beats(strip.signal, settings)], dtype=np.int64)
+    return replace(strip, samples=at, labels=_usual(prepare(strip, settings)))
+
+
+def _lender(rng: np.random.Generator) -> Ventricular | None:
+    """The ventricular beats of one of the training's patients; None where nobody has any."""
+    protocol: Protocol = _worker["protocol"]
+    known: dict[tuple[str, int], Ventricular | None] = _worker["lenders"]
+    leads = [(record, lead) for record in protocol.train for lead in (0, 1)]
+    for k in rng.permutation(len(leads)):
+        if leads[k] not in known:
+            record, lead = leads[k]
+            known[record, lead] = Ventricular.of(protocol.shown(read(record, lead, _worker["settings"])))
+        lender = known[leads[k]]
+        if lender is not None:
+            return lender
+    return None
 
 
 def prepared(wanted: Several[Order], protocol: Protocol, settings: Settings, processes: int) -> list[Prepared]:

@@ -40,7 +40,7 @@ _STATE = "state.safetensors"
 class Recipe(Mixture, frozen=True, kw_only=True):
     """Everything that a training depends on besides the data; stored with the weights."""
 
-    steps: Count = 700
+    steps: Count = 1000
     """Of the optimizer: the rate rises over the first 40, then falls to zero along a cosine."""
     dropout: Below1 = 0.2
     temper: Amount = 0.25
@@ -54,6 +54,8 @@ class Recipe(Mixture, frozen=True, kw_only=True):
     """Versions of each lead of each recording, the first as recorded."""
     composed_copies: Whole = 4
     """Composed rhythms of each lead of each recording."""
+    strip_copies: Whole = 3
+    """Composed rhythms of each strip's beats."""
     mixed: bool = True
     """Products in bfloat16, weights and sums in float32: half the time on a GPU, or with AVX-512 BF16 or AMX."""
     reports: Count = 4
@@ -140,7 +142,7 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     sequences = prepared(
-        orders(protocol, recipe.data_seed, recipe.copies, recipe.composed_copies, settings),
+        orders(protocol, recipe.data_seed, recipe.copies, recipe.composed_copies, recipe.strip_copies, settings),
         protocol,
         settings,
         processes,

@@ -1,12 +1,16 @@
 """Composed rhythms: real complexes, honest labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from monitor.events import CLASSES, FS
-from trainer.composition import composed
+from trainer import composition
+from trainer.composition import Ventricular, composed
 from trainer.dataset import Recording, find_beats, read
 from trainer.ec57 import detection
+from trainer.rhythms import RhythmBeat
 
 N, S, V = (CLASSES.index(name) for name in "NSV")
 
@@ -56,3 +60,35 @@ def test_supraventricular_beats_come_early_where_they_begin(several):
 def test_a_patient_with_few_normal_beats_gives_none(recording):
     bare = Recording("x", 0, recording.signal, recording.samples, np.full(len(recording.samples), V))
     assert composed(bare, np.random.default_rng(0), 60.0) is None
+
+
+def test_ventricular_beats_are_lent_in_the_size_of_the_patient(recording, settings):
+    """mitdb/100 has one of its own; 119's come in its size, some as they were, some half-way to its own complex."""
+    lender = Ventricular.of(recording)
+    patient = read("mitdb/100", 0, settings)
+    twice = replace(patient, signal=2.0 * patient.signal)
+    ratios = []
+    for seed in range(8):
+        one, large = (composed(of, np.random.default_rng(seed), 600.0, lender=lender) for of in (patient, twice))
+        for at in one.samples[one.labels == V]:
+            complex_, larger = (of.signal[at - 40 : at + 40] for of in (one, large))
+            ratios.append(np.ptp(larger) / np.ptp(complex_))
+    assert len(ratios) > 20
+    assert np.median(ratios) == pytest.approx(2.0, rel=0.1)
+
+
+def test_a_patient_with_few_ventricular_beats_lends_none(settings, data_dir):
+    assert Ventricular.of(read("mitdb/100", 0, settings)) is None
+
+
+def test_a_blocked_p_wave_stands_alone(recording):
+    """The signal with it, less the signal without it, is the P wave of the beat that was due."""
+    pieces = composition._pieces(recording, N)
+    due = [RhythmBeat(N, 0.8), RhythmBeat(N, 1.6, blocked=0.8), RhythmBeat(N, 0.8)]
+    signals = []
+    for beats in (due, [replace(beat, blocked=0.0) for beat in due]):
+        signals.append(composition._laid(beats, {N: pieces, V: []}, np.random.default_rng(0), 10.0)[0])
+    difference = np.abs(signals[0] - signals[1])
+    r = int((1.0 + 0.8 + 0.8) * FS)
+    assert difference[r - int(0.28 * FS) : r - int(0.07 * FS)].max() > 0.02
+    assert difference[: r - int(0.29 * FS)].max() == difference[r - int(0.06 * FS) :].max() == 0.0

@@ -20,7 +20,7 @@ from trainer import resume, train
 from trainer.cli import main
 from trainer.dataset import UNKNOWN, read
 from trainer.feed import Batches
-from trainer.pool import Order, Prepared, orders, prepared
+from trainer.pool import Order, Prepared, of_strip, orders, prepared, strips
 from trainer.protocols import DS1, DS2, MITDB, PACED, PROTOCOLS, SVDB, BeatSplit, Protocol
 
 SMALL = train.Recipe(steps=4, chunk=16, batch=3, copies=1, composed_copies=1, strips=0.0, reports=2)
@@ -80,7 +80,7 @@ def test_rebalanced_few_normal_beats_take_part_and_every_other(settings, data_di
 
 @pytest.fixture(scope="module")
 def sequences(settings, data_dir):
-    wanted = orders(TWO, 0, 2, 1, settings)
+    wanted = orders(TWO, 0, 2, 1, 0, settings)
     return prepared(wanted, TWO, settings, 2)
 
 
@@ -122,13 +122,27 @@ def test_copies_differ_and_are_the_same_twice(sequences, settings):
 
 def test_a_strip_claims_normal_beats_and_nothing_else(settings, data_dir):
     protocol = replace(TWO, strips=True)
-    wanted = [order for order in orders(protocol, 0, 1, 1, settings) if order.kind in ("normal", "fibrillation")]
+    wanted = [order for order in orders(protocol, 0, 1, 1, 0, settings) if order.kind in ("normal", "fibrillation")]
     assert {order.kind for order in wanted} == {"normal", "fibrillation"}
     some = prepared(wanted[:4], protocol, settings, 1)
     assert some
     for one in some:
         assert set(np.unique(one.labels)) <= {UNKNOWN, CLASSES.index("N")}
         assert one.labels[0] == UNKNOWN
+
+
+def test_rhythms_are_composed_of_a_strips_beats(settings, data_dir):
+    """As many patients as there are strips; those that fibrillate stay at it; ventricular beats are lent."""
+    protocol = replace(TWO, train=("mitdb/100", "mitdb/119"), strips=True)
+    wanted = [one for one in orders(protocol, 0, 1, 1, 2, settings) if one.kind == "composed" and of_strip(one)]
+    assert len(wanted) == 2 * len({one.record for one in wanted}) > 1000
+    classes = dict(strips(settings))
+    fibrillating = [one for one in wanted if classes[one.record] == "A"][:6]
+    normal = [one for one in wanted if classes[one.record] == "N"][:6]
+    sequences = prepared([*fibrillating, *normal], protocol, settings, 2)
+    for group, there in ((fibrillating, {"N", "V"}), (normal, {"N", "S", "V"})):
+        labels = np.concatenate([one.labels for one in sequences if one.order in group])
+        assert {CLASSES[k].value for k in np.unique(labels[labels != UNKNOWN])} == there
 
 
 # --- batches ----------------------------------------------------------------------------------------------------
@@ -142,6 +156,18 @@ def fake(record, beats, kind="recorded"):
         np.broadcast_to(values[:, None], (beats, 2)).astype(np.float32),
         (values % 5).astype(np.int8),
     )
+
+
+def test_composed_patients_come_from_strips_by_the_share_that_is_set():
+    some = [
+        fake("mitdb/100", 20),
+        fake("mitdb/100", 20, "composed"),
+        fake("challenge2017/A00001", 20, "composed"),
+    ]
+    recipe = msgspec.structs.replace(SMALL, composed=1.0, composed_strips=0.75, second_lead=0.0)
+    source = Batches(some, recipe, np.random.default_rng(0))
+    drawn = np.bincount([source.draw() for _ in range(2000)], minlength=3) / 2000
+    np.testing.assert_allclose(drawn, [0.0, 0.25, 0.75], atol=0.04)
 
 
 def test_a_patient_goes_on_where_the_last_batch_ended():
