@@ -42,7 +42,8 @@ _COMPOSED_S = 1500.0
 """Length of a composed rhythm: about as many beats as a recording has."""
 _COMPOSED_STRIP_S = 600.0
 """The same of a strip's beats, of which there are thirty to sixty: rather more patients than longer rhythms."""
-_STRIPS_FROM = "challenge2017/"
+STRIPS = "challenge2017"
+"""The database of the strips."""
 _LIKE = 0.9
 """Correlation with the dominant shape from which a strip's beat is one of its usual ones."""
 _FEWEST = 15
@@ -94,9 +95,9 @@ def orders(
 
 def strips(settings: Settings) -> list[tuple[str, str]]:
     """(record, class) of challenge2017."""
-    table = physionet.locate("challenge2017/A00001", settings.data).parent / "REFERENCE.csv"
+    table = physionet.locate(f"{STRIPS}/A00001", settings.data).parent / "REFERENCE.csv"
     with table.open(newline="") as file:
-        return [(f"{_STRIPS_FROM}{name}", label) for name, label in csv.reader(file)]
+        return [(f"{STRIPS}/{name}", label) for name, label in csv.reader(file)]
 
 
 _worker: dict[str, Any] = {}
@@ -145,7 +146,7 @@ def _prepare(order: Order) -> Prepared | None:
 
 def of_strip(order: Order) -> bool:
     """Of a recording without beat annotations."""
-    return order.record.startswith(_STRIPS_FROM)
+    return order.record.startswith(f"{STRIPS}/")
 
 
 def _usual(sequence: Sequence) -> Ints:

@@ -27,7 +27,7 @@ from replay import physionet
 from trainer import parallel, resume
 from trainer.dataset import UNKNOWN, Recording, Sequence, prepare, read
 from trainer.feed import Batches, Mixture
-from trainer.pool import orders, prepared
+from trainer.pool import STRIPS, orders, prepared, strips
 from trainer.protocols import Protocol
 from trainer.recipe import Amount, Below1, Count, Whole
 
@@ -225,14 +225,20 @@ def waited(log: list[dict[str, float]]) -> int:
     return len(scores) - 1 - scores.index(max(scores)) if scores else 0
 
 
+def _digest(records: list[str], suffixes: tuple[str, ...], settings: Settings) -> str:
+    """Of these files of these records, in their order."""
+    digest = hashlib.sha256()
+    for record in records:
+        for suffix in suffixes:
+            digest.update(Path(f"{physionet.locate(record, settings.data)}{suffix}").read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def origin(protocol: Protocol, recipe: Recipe, settings: Settings, figures: dict[str, float]) -> dict[str, Any]:
     """Where weights come from: protocol, recipe, hashes of the data, commit."""
-    hashes = {}
-    for record in protocol.train:
-        digest = hashlib.sha256()
-        for suffix in (".dat", ".atr"):
-            digest.update(Path(f"{physionet.locate(record, settings.data)}{suffix}").read_bytes())
-        hashes[record] = digest.hexdigest()[:16]
+    hashes = {record: _digest([record], (".dat", ".atr"), settings) for record in protocol.train}
+    if protocol.strips:
+        hashes[STRIPS] = _digest([name for name, _ in strips(settings)], (".mat",), settings)
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
     ).stdout.strip()
