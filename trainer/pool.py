@@ -104,9 +104,8 @@ _worker: dict[str, Any] = {}
 
 
 def _start(protocol: Protocol, settings: Settings) -> None:
-    _worker.update(
-        protocol=protocol, settings=settings, noises=read_noise(settings), classes=dict(strips(settings)), lenders={}
-    )
+    classes = dict(strips(settings)) if protocol.strips else {}
+    _worker.update(protocol=protocol, settings=settings, noises=read_noise(settings), classes=classes, lenders={})
 
 
 def _prepare(order: Order) -> Prepared | None:
