@@ -13,7 +13,7 @@ from typing import Any
 
 from monitor.events import Floats
 from monitor.filters import Doubles, compiled
-from monitor.likeness import likeness, log_ratio
+from monitor.likeness import likeness, log_ratio, mean_square
 
 FEATURES = ("complex_unusual", "t_likeness", "t_unusual", "steepness")
 """Names of what :func:`measure` writes, in order."""
@@ -40,15 +40,6 @@ FIELDS = [
     ("usual_beats", "i8"),
 ]
 """Of one stream's state."""
-
-
-@compiled
-def mean_square(beat: Doubles, template: Doubles, first: int, last: int, shift: int) -> float:
-    """Of the difference over ``first:last`` of the beat, in the square of its unit."""
-    total = 0.0
-    for n in range(first, last):
-        total += (beat[n] - template[n + shift]) ** 2
-    return total / (last - first)
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""How alike two stretches of signal are, and how large one is; compiled."""
+"""How alike two stretches of signal are, how far apart, and how large one is; compiled."""
 
 import math
 
@@ -24,6 +24,15 @@ def likeness(a: Doubles, b: Doubles, first: int, last: int, shift: int) -> float
     if aa <= 0.0 or bb <= 0.0:
         return 0.0
     return ab / math.sqrt(aa * bb)
+
+
+@compiled
+def mean_square(a: Doubles, b: Doubles, first: int, last: int, shift: int) -> float:
+    """Of the difference between ``a`` and ``b`` moved by ``shift``, over ``first:last``, in the square of their unit."""
+    total = 0.0
+    for n in range(first, last):
+        total += (a[n] - b[n + shift]) ** 2
+    return total / (last - first)
 
 
 @compiled

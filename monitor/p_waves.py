@@ -16,7 +16,7 @@ import numpy as np
 
 from monitor.events import Floats
 from monitor.filters import Doubles, compiled
-from monitor.likeness import likeness, log_ratio, size
+from monitor.likeness import likeness, log_ratio, mean_square, size
 
 FEATURES = (
     "p_likeness",
@@ -84,15 +84,6 @@ def stretch(beat: Doubles, r: int, scale: float) -> Doubles:
 
 
 @compiled
-def mean_square(a: Doubles, b: Doubles) -> float:
-    """Of the difference."""
-    total = 0.0
-    for n in range(LENGTH):
-        total += (a[n] - b[n]) ** 2
-    return total / LENGTH
-
-
-@compiled
 def measure(
     s: Any, beat: Doubles, template: Doubles, r: int, shift: int, known: bool, scale: float, f: Floats
 ) -> Doubles:
@@ -112,15 +103,12 @@ def measure(
     if known:
         # The P wave is compared where the complexes lie over each other.
         f[0] = likeness(beat, template, r + _P[0], r + _P[1], shift)
-        difference = 0.0
-        for n in range(r + _P[0], r + _P[1]):
-            difference += (beat[n] - template[n + shift]) ** 2
-        f[1] = min(math.sqrt(difference / (_P[1] - _P[0])) / scale, _MOST)
+        f[1] = min(math.sqrt(mean_square(beat, template, r + _P[0], r + _P[1], shift)) / scale, _MOST)
         f[3] = min(size(template, r + _P[0], r + _P[1]) / scale, _MOST)
         f[4] = s.p_steady
     p = stretch(beat, r, scale)
     if s.p_beats[_LATE] > _FEWEST:
-        error = math.sqrt(mean_square(p, s.p_waves[_LATE]))
+        error = math.sqrt(mean_square(p, s.p_waves[_LATE], 0, LENGTH, 0))
         f[5] = likeness(p, s.p_waves[_LATE], 0, LENGTH, 0)
         f[6] = min(error, _MOST)
         f[7] = log_ratio(error + _LEAST_ERROR, math.sqrt(s.p_error) + _LEAST_ERROR)
@@ -147,7 +135,7 @@ def learn(s: Any, p: Doubles, alike: float, timed: bool, lateness: float, f: Flo
         return
     which = _LATE if lateness >= 0.0 else _EARLY
     if which == _LATE and s.p_beats[_LATE] > _FEWEST:
-        error = mean_square(p, s.p_waves[_LATE])
+        error = mean_square(p, s.p_waves[_LATE], 0, LENGTH, 0)
         rate = max(1.0 / (s.p_beats[_LATE] - _FEWEST), _ERROR_RATE)
         if s.p_error > 0.0:
             error = min(error, _MOST_ERROR * s.p_error)

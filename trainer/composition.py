@@ -25,8 +25,8 @@ _AFTER = int(0.48 * FS)
 _TAPER = int(0.04 * FS)
 _P = slice(_BEFORE - int(0.28 * FS), _BEFORE - int(0.07 * FS))
 """Where in a piece the P wave lies."""
-_QRS = slice(_BEFORE - 30, _BEFORE + 30)
-"""The complex, by whose height shapes of two patients are brought to one size."""
+_QRS = slice(_BEFORE - int(0.084 * FS), _BEFORE + int(0.084 * FS))
+"""The complex, 84 ms to either side of R, by whose height shapes of two patients are brought to one size."""
 _FEWEST_NORMAL = 12
 """Normal beats that a rhythm can be made of without being one beat over and over."""
 _FEWEST_VENTRICULAR = 3
@@ -34,6 +34,10 @@ _LENDS = 20
 """Ventricular beats from which a recording has some to lend."""
 _LENT = 40
 """Beats that are lent: as they followed each other."""
+_INVERTED = 0.3
+"""Chance that they are lent with the other sign: another lead of another heart."""
+_BLENDED = 0.5
+"""Chance that they take on something of the patient's own complex."""
 _OWN_SHARE = 0.65
 """Most that a lent shape may take on of the patient's own complex."""
 
@@ -56,9 +60,9 @@ class Ventricular:
     def lent(self, rng: Random, normal: list[Doubles]) -> list[Doubles]:
         """Some of them as a patient with these ``normal`` beats might have them."""
         first = int(rng.integers(0, len(self.pieces)))
-        sign = -1.0 if rng.random() < 0.3 else 1.0
+        sign = -1.0 if rng.random() < _INVERTED else 1.0
         pieces = [sign * _height(normal) * piece for piece in self.pieces[first : first + _LENT]]
-        if rng.random() < 0.5:
+        if rng.random() < _BLENDED:
             own = float(rng.uniform(0.0, _OWN_SHARE))
             bare = _OtherP(rng)
             pieces = [
