@@ -28,7 +28,7 @@ def likeness(a: Doubles, b: Doubles, first: int, last: int, shift: int) -> float
 
 @compiled
 def mean_square(a: Doubles, b: Doubles, first: int, last: int, shift: int) -> float:
-    """Of the difference between ``a`` and ``b`` moved by ``shift``, over ``first:last``, in the square of their unit."""
+    """Of ``a`` less ``b`` moved by ``shift``, over ``first:last``, in the square of their unit."""
     total = 0.0
     for n in range(first, last):
         total += (a[n] - b[n + shift]) ** 2
