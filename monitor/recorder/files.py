@@ -213,11 +213,14 @@ class StreamFiles:
         }
 
     def signal(self, event: Event) -> None:
-        """An event of the source's link."""
+        """An event of the source's link. The header waits for :meth:`flush`: it is no reason to lose signal.
+
+        Raises:
+            OSError: the signal cannot be written.
+        """
         match event:
             case Opened() if not self._leads:
                 self._leads, self._opened = event.leads, [event.start_time]
-                self.flush()
             case Samples():
                 self._pad(event.start)
                 # A device's source that lost the end of its journal with the power tells some of it once more.

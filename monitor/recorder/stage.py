@@ -6,9 +6,10 @@ and does not know is somebody else's.
 
 Law: a disk that is full, away or read-only, and files that cannot be opened, end nothing. The signal of that time is
 missing from the record; beats and alerts wait in memory, and in the checkpoint; the status says what cannot be written,
-of one stream without harm to the others, and it is tried again.
+of one stream without harm to the others, of its strips or header without harm to its signal, and it is tried again.
 """
 
+import enum
 import functools
 import shutil
 import time
@@ -30,6 +31,15 @@ _IDLE_S = 0.05
 """s; the loop looks at the clock this often even when nothing comes."""
 _RETRY_S = 2.0
 """s between two attempts to write to a disk that refused."""
+
+
+class _Part(enum.Enum):
+    """What is refused by itself: a strip or a header needs a new file, the signal and the lines have theirs."""
+
+    SIGNAL = enum.auto()
+    LINES = enum.auto()
+    """Beats and alerts, the header, and the end."""
+    STRIPS = enum.auto()
 
 
 class Recorder:
@@ -56,7 +66,7 @@ class Recorder:
         self._files: dict[str, StreamFiles] = {}
         """By their names; those of streams that have ended until all is written."""
         self._wanted: list[tuple[str, strips.Wanted]] = []
-        self._refused: dict[str, tuple[float, str]] = {}
+        self._refused: dict[tuple[str, _Part], tuple[float, str]] = {}
         """By the files' names: when (monotonic s) and why they could not be written."""
         if state is not None:
             self._names, self._taken = dict(state["names"]), list(state["taken"])
@@ -74,7 +84,7 @@ class Recorder:
         if not self._refused:
             return ""
         _, why = next(iter(self._refused.values()))
-        return f"cannot record {', '.join(self._refused)}: {why}"
+        return f"cannot record {', '.join(dict.fromkeys(name for name, _ in self._refused))}: {why}"
 
     @property
     def descriptors(self) -> list[int]:
@@ -126,48 +136,51 @@ class Recorder:
         elif self._names.get(event.stream) not in self._files:
             return
         files = self._of(event.stream)
-        if not isinstance(event, Samples) or not self._resting(files.name):
-            self._try(files.name, functools.partial(files.signal, event))
+        if not isinstance(event, Samples) or not self._resting(files.name, _Part.SIGNAL):
+            self._try(files.name, _Part.SIGNAL, functools.partial(files.signal, event))
+        if isinstance(event, Opened):
+            self._try(files.name, _Part.LINES, files.flush)
 
     def judged(self, event: Event) -> None:
         """An event of the classifier's link."""
         files = self._of(event.stream)
-        self._try(files.name, functools.partial(files.judged, event))
+        self._try(files.name, _Part.LINES, functools.partial(files.judged, event))
         if isinstance(event, Alert) and event.state is AlertState.RAISED:
             self._wanted.append((files.name, strips.wanted(event)))
 
     def turn(self) -> None:
         """What is due besides the events: strips, the ends of records, and what could not be written before."""
         for name, files in self._files.items():
-            if not self._resting(name):
-                self._try(name, files.flush)
+            if not self._resting(name, _Part.LINES):
+                self._try(name, _Part.LINES, files.flush)
         for name, strip in list(self._wanted):
             files = self._files[name]
-            if self._resting(name) or not strips.due(strip, files):
+            if self._resting(name, _Part.STRIPS) or not strips.due(strip, files):
                 continue
-            if self._try(name, functools.partial(strips.write, self._folder / "strips", strip, files)):
+            if self._try(name, _Part.STRIPS, functools.partial(strips.write, self._folder / "strips", strip, files)):
                 self._wanted.remove((name, strip))
         kept = {name for name, _ in self._wanted}
         for name, files in list(self._files.items()):
-            if files.closed and not files.finished and not self._resting(name):
-                self._try(name, files.finish)
+            if files.closed and not files.finished and not self._resting(name, _Part.LINES):
+                self._try(name, _Part.LINES, files.finish)
             if files.finished and name not in kept:
                 files.close()
                 del self._files[name]
-                self._refused.pop(name, None)
+                for part in _Part:
+                    self._refused.pop((name, part), None)
 
     def finish(self) -> None:
         """Headers and annotations of what there is; an end that was not the streams' own."""
         for name, files in self._files.items():
-            self._try(name, files.finish)
+            self._try(name, _Part.LINES, files.finish)
 
     def close(self) -> None:
         for files in self._files.values():
             files.close()
 
-    def _resting(self, name: str) -> bool:
-        """These files refused a moment ago."""
-        return name in self._refused and time.monotonic() - self._refused[name][0] < _RETRY_S
+    def _resting(self, name: str, part: _Part) -> bool:
+        """It was refused a moment ago."""
+        return (name, part) in self._refused and time.monotonic() - self._refused[name, part][0] < _RETRY_S
 
     def _of(self, stream: str) -> StreamFiles:
         name = self._names.get(stream, "")
@@ -178,14 +191,14 @@ class Recorder:
             self._taken.append(name)
         return self._files[name]
 
-    def _try(self, name: str, write: Callable[[], None]) -> bool:
+    def _try(self, name: str, part: _Part, write: Callable[[], None]) -> bool:
         try:
             write()
         except OSError as error:
-            self._refused[name] = (time.monotonic(), error.strerror or str(error))
+            self._refused[name, part] = (time.monotonic(), error.strerror or str(error))
             return False
-        if not self._resting(name):
-            self._refused.pop(name, None)
+        if not self._resting(name, part):
+            self._refused.pop((name, part), None)
         return True
 
 

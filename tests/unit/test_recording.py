@@ -192,6 +192,36 @@ def test_a_strip_that_cannot_be_written_is_written_later(disk, tmp_path):
     recorder.close()
 
 
+@pytest.mark.parametrize(("in_the_way", "what"), [("strips", "p-vt-100.json"), (".p.hea", "p.hea")])
+def test_what_cannot_be_written_beside_it_costs_no_signal(tmp_path, monkeypatch, in_the_way, what):
+    """No descriptor is left for a strip or a header: the signal has its own, and is whole."""
+    at = [0.0]
+    monkeypatch.setattr(recording.time, "monotonic", lambda: at[0])
+    recorder = Recorder(tmp_path)
+    if in_the_way == "strips":
+        (tmp_path / "strips").write_text("a file where a folder must be")
+    else:
+        (tmp_path / ".p.hea").mkdir()
+    signal = demo(20.0)
+    events = chunks(signal)
+    for k, event in enumerate(events):
+        at[0] += 0.1
+        recorder.signal(event)
+        if k == 1:
+            recorder.judged(alert(100, 1))
+        recorder.turn()
+        if k == 10:
+            assert recorder.trouble.startswith("cannot record p: ")
+    (tmp_path / "strips").unlink() if in_the_way == "strips" else (tmp_path / ".p.hea").rmdir()
+    at[0] += recording._RETRY_S
+    recorder.turn()
+    assert recorder.trouble == ""
+    assert list(tmp_path.rglob(what))
+    np.testing.assert_array_equal(recorded(tmp_path), steps(signal))
+    assert lines(tmp_path, kind="alarms") == [100]
+    recorder.close()
+
+
 def test_the_signals_end_may_come_after_the_beats_end(tmp_path):
     """The two links are not in step: a record is finished when both have ended."""
     recorder = Recorder(tmp_path)
