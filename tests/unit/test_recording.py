@@ -6,73 +6,22 @@ import os
 
 import msgspec
 import numpy as np
-import psutil
 import pytest
 import wfdb
-from streams import ALERT, demo, opened, played
+from recordings import Disk, alert, chunks, lines, recorded, steps, verdict
+from streams import ALERT, demo, opened
 
 from monitor.errors import UserError
-from monitor.events import BeatClass, Closed, Gap, Level, Opened, Samples, Verdict
+from monitor.events import Closed, Samples
 from monitor.recorder import stage as recording
-from monitor.recorder.files import GAIN, MISSING, Growing, StreamFiles, file_name
+from monitor.recorder.files import MISSING
 from monitor.recorder.stage import Recorder
-
-
-class Disk:
-    """What the system's calls say: room for so many bytes, files that can be opened or not."""
-
-    def __init__(self, monkeypatch):
-        self.room = None
-        self.refuses = None
-        self._write, self._open = os.pwrite, os.open
-        monkeypatch.setattr(os, "pwrite", self.write)
-        monkeypatch.setattr(os, "open", self.open)
-
-    def write(self, descriptor, data, at):
-        if self.room is None:
-            return self._write(descriptor, data, at)
-        if not self.room:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        written = self._write(descriptor, data[: self.room], at)
-        self.room -= written
-        return written
-
-    def open(self, path, flags, *more, **named):
-        if self.refuses is not None and str(path).endswith(("dat", "jsonl")):
-            raise OSError(self.refuses, os.strerror(self.refuses))
-        return self._open(path, flags, *more, **named)
 
 
 @pytest.fixture
 def disk(monkeypatch):
     monkeypatch.setattr(recording, "_RETRY_S", 0.0)
     return Disk(monkeypatch)
-
-
-def verdict(sample, seq, stream="p"):
-    p = (0.9, 0.1, 0.0, 0.0, 0.0)
-    return Verdict(stream=stream, seq=seq, sample=sample, label=BeatClass.N, probabilities=p, rr=None, level=Level.GOOD,
-                   amplitude=1.0, p_likeness=0.9, p_amplitude=0.1)  # fmt: skip
-
-
-def alert(sample, seq, stream="p"):
-    return msgspec.structs.replace(ALERT, stream=stream, seq=seq, sample=sample)
-
-
-def chunks(signal, stream="p", size=360):
-    return played(signal, range(size, len(signal), size), stream)
-
-
-def steps(signal):
-    return np.rint(signal * GAIN).astype("<i2")
-
-
-def recorded(folder, name="p"):
-    return np.frombuffer((folder / f"{name}.dat").read_bytes(), "<i2")
-
-
-def lines(folder, name="p", kind="verdicts"):
-    return [json.loads(line)["sample"] for line in (folder / f"{name}.{kind}.jsonl").read_text().splitlines()]
 
 
 def test_a_full_disk_that_has_room_again(disk, tmp_path):
@@ -305,23 +254,6 @@ def test_cut_back_to_what_was_noted(tmp_path):
     assert lines(tmp_path) == [10, 20]
 
 
-def test_a_file_that_was_altered_is_refused_with_one_line(tmp_path):
-    files = StreamFiles(tmp_path, "p")
-    files.signal(opened())
-    files.judged(verdict(10, 1))
-    state = files.state()
-    files.close()
-    path = tmp_path / "p.verdicts.jsonl"
-    length = path.stat().st_size
-    path.write_bytes(path.read_bytes()[:-1])
-    before = psutil.Process().num_fds()
-    with pytest.raises(UserError, match=rf"p.verdicts.jsonl: has {length - 1} bytes where {length} were recorded") as e:
-        StreamFiles(tmp_path, "p", state)
-    assert "\n" not in str(e.value)
-    assert path.stat().st_size == length - 1
-    assert psutil.Process().num_fds() == before, "a descriptor leaks"
-
-
 def test_files_that_are_there_are_not_written_over(tmp_path):
     (tmp_path / "p.dat").write_bytes(b"precious")
     with pytest.raises(UserError, match=r"p.dat is there already"):
@@ -332,40 +264,6 @@ def test_files_that_are_there_are_not_written_over(tmp_path):
     beside.close()
     assert (tmp_path / "p.dat").read_bytes() == b"precious"
     assert len(recorded(tmp_path, "p-2")) == 360
-
-
-def test_an_append_that_fails_leaves_the_length_as_it_was(disk, tmp_path):
-    file = Growing(tmp_path / "x.dat", 0)
-    file.append(b"abc")
-    disk.room = 2
-    with pytest.raises(OSError, match="No space"):
-        file.append(b"defg")
-    assert (file.length, (tmp_path / "x.dat").read_bytes()) == (3, b"abc")
-    disk.room = None
-    file.append(b"hi")
-    file.close()
-    assert (tmp_path / "x.dat").read_bytes() == b"abchi"
-
-
-def test_gaps_and_extremes(tmp_path):
-    """A gap is missing samples; what is beyond the format's range is at its end, and never 'missing'."""
-    files = StreamFiles(tmp_path, "p")
-    files.signal(Opened(stream="p", seq=1, source="", fs=360.0, leads=("II", ""), start_time=0.0, length=None))
-    both = np.array([[0.0, 100.0, -100.0], [1.0, np.nan, 0.001]], np.float32)
-    files.signal(Samples(stream="p", seq=2, start=2, signal=both))
-    files.signal(Gap(stream="p", seq=3, start=5, stop=6, cause="missing"))
-    files.close()
-    missing = [MISSING, MISSING]
-    found = recorded(tmp_path).reshape(-1, 2).tolist()
-    assert found == [missing, missing, [0, 1000], [32767, MISSING], [-32767, 1], missing]
-
-
-@pytest.mark.parametrize(
-    ("stream", "taken", "name"),
-    [("mitdb/208", [], "mitdb_208"), ("../../etc", [], "______etc"), ("", [], "_"), ("p", ["p", "p-2"], "p-3")],
-)
-def test_names_of_files(stream, taken, name):
-    assert file_name(stream, taken) == name
 
 
 class Link:
