@@ -4,7 +4,8 @@ An atrial ectopic beat has the QRS complex of a normal one; its P wave is anothe
 sinus node's is not said by numbers alone, where ectopic beats are as common as sinus beats; but those that come late
 are the sinus node's, for what is ectopic comes early. So the average of the late beats' P waves is kept apart from that
 of the early ones, and with it how much late beats differ from it among themselves: a difference means as much as it is
-unusual. (This project's own.)
+unusual. Where an atrial focus leads and the sinus node comes in at its pauses alone, most of what is a little late is
+the focus's too; so a third average weighs beats by how late they are. (This project's own.)
 
 Laws: made of the past alone; ``measure`` changes nothing, ``learn`` takes the beat in.
 """
@@ -28,6 +29,8 @@ FEATURES = (
     "late_difference",
     "late_unusual",
     "early_likeness",
+    "pause_likeness",
+    "pause_unusual",
 )
 """Names of what :func:`measure` writes, in order."""
 
@@ -49,6 +52,12 @@ _RATE = 1.0 / 16.0
 """Share by which a beat moves an average, once that is settled."""
 _ERROR_RATE = 1.0 / 32.0
 """The same for the late beats' mean square difference."""
+_CLEARLY = 0.25
+"""Log of the RR interval over its mean from which a beat is as late as any: it ends a pause."""
+_PAUSE_KEPT = 0.98
+"""Weight that a beat after a pause keeps from beat to beat."""
+_LEAST_WEIGHT = 0.02
+"""Of all beats in that average before anything is said of its likeness: half a dozen that are late by a fiftieth."""
 _FEWEST = 3
 """Beats in an average before anything is said of its likeness."""
 _MOST_ERROR = 9.0
@@ -57,13 +66,13 @@ _LEAST_ERROR = 1e-3
 """In template sizes: a difference is never taken for smaller."""
 _MOST = 2.0
 """In template sizes; a larger wave or difference is an artefact."""
-_LATE, _EARLY = 0, 1
+_LATE, _PAUSE, _EARLY = 0, 1, 2
 
 FIELDS = [
     ("p_steady", "f8"),  # mean likeness of the P waves of beats of the dominant shape
-    ("p_waves", "f8", (2, LENGTH)),  # of late and of early beats, in template sizes
-    ("p_beats", "f8", (2,)),
-    ("p_error", "f8"),  # mean square difference of late beats from their average
+    ("p_waves", "f8", (3, LENGTH)),  # of late beats, of those after pauses, and of early ones, in template sizes
+    ("p_beats", "f8", (3,)),  # in each; of those after pauses the sum of weights
+    ("p_error", "f8", (2,)),  # mean square difference from the first two
 ]
 """Of one stream's state."""
 
@@ -111,10 +120,30 @@ def measure(
         error = math.sqrt(mean_square(p, s.p_waves[_LATE], 0, LENGTH, 0))
         f[5] = likeness(p, s.p_waves[_LATE], 0, LENGTH, 0)
         f[6] = min(error, _MOST)
-        f[7] = log_ratio(error + _LEAST_ERROR, math.sqrt(s.p_error) + _LEAST_ERROR)
+        f[7] = log_ratio(error + _LEAST_ERROR, math.sqrt(s.p_error[_LATE]) + _LEAST_ERROR)
     if s.p_beats[_EARLY] > _FEWEST:
         f[8] = likeness(p, s.p_waves[_EARLY], 0, LENGTH, 0)
+    if s.p_beats[_PAUSE] > _LEAST_WEIGHT:
+        error = math.sqrt(mean_square(p, s.p_waves[_PAUSE], 0, LENGTH, 0))
+        f[9] = likeness(p, s.p_waves[_PAUSE], 0, LENGTH, 0)
+        f[10] = log_ratio(error + _LEAST_ERROR, math.sqrt(s.p_error[_PAUSE]) + _LEAST_ERROR)
     return p
+
+
+@compiled
+def _move(s: Any, which: int, p: Doubles, rate: float) -> None:
+    """An average towards a beat's P wave."""
+    for n in range(LENGTH):
+        s.p_waves[which, n] += rate * (p[n] - s.p_waves[which, n])
+
+
+@compiled
+def _move_error(s: Any, which: int, p: Doubles, rate: float) -> None:
+    """A mean square difference towards that of a beat's P wave from the average."""
+    error = mean_square(p, s.p_waves[which], 0, LENGTH, 0)
+    if s.p_error[which] > 0.0:
+        error = min(error, _MOST_ERROR * s.p_error[which])
+    s.p_error[which] += rate * (error - s.p_error[which])
 
 
 @compiled
@@ -135,12 +164,16 @@ def learn(s: Any, p: Doubles, alike: float, timed: bool, lateness: float, f: Flo
         return
     which = _LATE if lateness >= 0.0 else _EARLY
     if which == _LATE and s.p_beats[_LATE] > _FEWEST:
-        error = mean_square(p, s.p_waves[_LATE], 0, LENGTH, 0)
         rate = max(1.0 / (s.p_beats[_LATE] - _FEWEST), _ERROR_RATE)
-        if s.p_error > 0.0:
-            error = min(error, _MOST_ERROR * s.p_error)
-        s.p_error += rate * (error - s.p_error)
+        _move_error(s, _LATE, p, rate)
     s.p_beats[which] += 1.0
-    rate = max(1.0 / s.p_beats[which], _RATE)
-    for n in range(LENGTH):
-        s.p_waves[which, n] += rate * (p[n] - s.p_waves[which, n])
+    _move(s, which, p, max(1.0 / s.p_beats[which], _RATE))
+    s.p_beats[_PAUSE] *= _PAUSE_KEPT
+    if lateness > 0.0:
+        weight = min(lateness / _CLEARLY, 1.0) ** 2
+        settled = s.p_beats[_PAUSE] > _LEAST_WEIGHT
+        s.p_beats[_PAUSE] += weight
+        rate = weight / s.p_beats[_PAUSE]
+        if settled:
+            _move_error(s, _PAUSE, p, rate)
+        _move(s, _PAUSE, p, rate)

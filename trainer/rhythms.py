@@ -23,6 +23,11 @@ _SHORTEST_S = 0.3
 """RR interval; the node conducts no sooner, but in fast fibrillation."""
 _SHORTEST_PAROXYSM_S = 0.24
 
+_SICK = 0.3
+"""Chance that a patient's sinus node is sick, if the atria do not fibrillate."""
+_SICK_EPISODES = 3
+"""How much oftener than any other episode an atrial focus leads then: once in ten is too seldom to be learnt."""
+
 
 @dataclass(frozen=True)
 class RhythmBeat:
@@ -66,14 +71,14 @@ def drawn(rng: Random, seconds: float, *, ventricular: bool, fibrillating: bool 
     rr = 60.0 / rng.uniform(50, 105)
     ectopic = float(np.exp(rng.uniform(np.log(0.003), np.log(0.12))))
     fibrillating = fibrillating or rng.random() < 0.25
-    sick = rng.random() < 0.3
+    sick = rng.random() < _SICK
     paroxysms = not fibrillating and rng.random() < 0.2
     other_p: PWave = "other" if rng.random() < 0.8 else "own"
     chance = float(rng.uniform(0.0, 0.08)) if ventricular and rng.random() < 0.6 else 0.0
     patient = _Patient(ectopic, chance, other_p)
     episodes: tuple[Episode, ...] = (_fibrillation,)
     if not fibrillating:
-        episodes = (*_EPISODES, *(_sick_sinus,) * sick, *(_paroxysm, _paroxysm) * paroxysms)
+        episodes = (*_EPISODES, *(_sick_sinus,) * (sick * _SICK_EPISODES), *(_paroxysm, _paroxysm) * paroxysms)
     out: list[RhythmBeat] = []
     while sum(beat.rr for beat in out) < seconds:
         rr = float(np.clip(rr * _about(rng, 0.08), 0.42, 1.3))
