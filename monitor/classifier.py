@@ -4,8 +4,8 @@
 Verdict.
 
 Laws: a stream's verdicts depend on its own beats alone. To the last bit: matrix products of different batch sizes
-round differently, so batches are cut into tiles of a fixed size, the last filled up, where a row's result depends on
-nothing but the row. There are two sizes; the larger is used only where it was seen to give the smaller one's bits.
+may round differently, so batches are cut into tiles of fixed sizes, the last filled up, where a row's result depends on
+nothing but the row. Which sizes those are is looked at first: all that were seen to give the same bits, or one alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,10 +33,11 @@ from monitor.events import (
 )
 from monitor.network import EMBEDDING, HIDDEN, Network
 
+TILES = tuple(range(16, 129, 16))
+"""Rows of a tile, where all of these give the same bits. Fewer would save little, since a call costs as much as a dozen
+rows; with more, the intermediate results no longer lie in the cache."""
 TILE = 32
-"""Rows of the smaller tile: one patient's beat costs as much as so many."""
-LARGE_TILE = 128
-"""Rows of the larger: calls cost little beside what they do, and the intermediate results still lie in the cache."""
+"""Rows of a tile where they do not."""
 
 _DECIMALS = 4
 """Of a probability."""
@@ -71,7 +72,7 @@ class Classifier:
         self._patients = np.zeros(0, beats.STATE)
         self._hidden: Floats = np.zeros((0, HIDDEN), dtype=np.float32)
         self._numbers = Numbering()
-        self._largest = LARGE_TILE if self._tiles_agree() else TILE
+        self._tiles = TILES if self._tiles_agree() else (TILE,)
 
     def push(self, events: Sequence[Event]) -> list[Event]:
         """Events of the detector's link in, the same with verdicts for beats out."""
@@ -141,13 +142,13 @@ class Classifier:
             x,
             f,
         )
-        (seen,) = self._in_tiles(self._network.look, self._largest, x, f)
+        (seen,) = self._in_tiles(self._network.look, self._tiles, x, f)
         probabilities = np.zeros((len(flat), len(CLASSES)), dtype=np.float32)
         # Round k takes the k-th beat of every stream that has so many.
         for k in range(int(lengths.max())):
             now = begins[lengths > k] + k
             probabilities[now], self._hidden[rows[now]] = self._in_tiles(
-                self._step, self._largest, seen[now], self._hidden[rows[now]]
+                self._step, self._tiles, seen[now], self._hidden[rows[now]]
             )
         labels = probabilities.argmax(axis=1).tolist()
         shares = probabilities.astype(np.float64).round(_DECIMALS).tolist()
@@ -160,14 +161,17 @@ class Classifier:
         return torch.softmax(logits, dim=-1), after
 
     def _in_tiles(
-        self, function: Callable[..., Tensor | tuple[Tensor, Tensor]], largest: int, *rows: Floats
+        self, function: Callable[..., Tensor | tuple[Tensor, Tensor]], sizes: Sequence[int], *rows: Floats
     ) -> list[Floats]:
-        """``function`` of the rows [n, …] of each array, tile by tile: its results, [n, …] each."""
+        """``function`` of the rows [n, …] of each array, tile by tile: its results, [n, …] each.
+
+        ``sizes`` of a tile rise; the last rows go into the smallest that holds them.
+        """
         results: list[list[Floats]] = []
         at = 0
         while at < len(rows[0]):
             n = len(rows[0]) - at
-            size = largest if n > largest - TILE else TILE
+            size = next((size for size in sizes if size >= n), sizes[-1])
             tiles = [_filled(each[at : at + size], size) for each in rows]
             with torch.inference_mode():
                 given = function(*(torch.from_numpy(tile).to(self._device) for tile in tiles))
@@ -177,16 +181,16 @@ class Classifier:
         return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
     def _tiles_agree(self) -> bool:
-        """Whether a large tile gives the very bits of small ones here: that is the libraries' to say, and may differ
-        from processor to processor."""
+        """Whether tiles of all sizes give the very same bits here: that is the libraries' to say, and may differ from
+        processor to processor."""
         random = np.random.default_rng(0)
         shapes = ((beats.CHANNELS, beats.LENGTH), (len(beats.FEATURES),), (EMBEDDING,), (HIDDEN,))
-        x, f, seen, hidden = (random.standard_normal((LARGE_TILE, *shape), dtype=np.float32) for shape in shapes)
+        x, f, seen, hidden = (random.standard_normal((TILES[-1], *shape), dtype=np.float32) for shape in shapes)
         found = [
-            [*self._in_tiles(self._network.look, size, x, f), *self._in_tiles(self._step, size, seen, hidden)]
-            for size in (TILE, LARGE_TILE)
+            [*self._in_tiles(self._network.look, (size,), x, f), *self._in_tiles(self._step, (size,), seen, hidden)]
+            for size in TILES
         ]
-        return all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+        return all(np.array_equal(a, b) for other in found[1:] for a, b in zip(found[0], other, strict=True))
 
     def _row(self, stream: str) -> int:
         if stream not in self._rows:

@@ -9,7 +9,7 @@ import torch
 from streams import demo, played
 
 from monitor.checkpoint import SHIPPED, load
-from monitor.classifier import LARGE_TILE, TILE, Classifier, choose_device
+from monitor.classifier import TILES, Classifier, choose_device
 from monitor.detector import Detector
 from monitor.errors import UserError
 from monitor.events import Beat, BeatClass, Verdict
@@ -58,7 +58,7 @@ def in_company_and_alone(settings, network, streams):
 
 def test_the_company_changes_no_bit(settings):
     """More streams than the tiles hold, at once and one by one: equal, not merely close."""
-    together, alone = in_company_and_alone(settings, load(SHIPPED)[0], many(settings, LARGE_TILE + TILE + 8))
+    together, alone = in_company_and_alone(settings, load(SHIPPED)[0], many(settings, TILES[-1] + TILES[0] + 8))
     assert together == alone
 
 
@@ -69,9 +69,9 @@ class Rounding(Network):
         return super().look(x, f) + 1e-2 * len(x)
 
 
-def test_where_large_tiles_round_otherwise_they_are_not_used(settings):
+def test_where_sizes_of_tiles_round_otherwise_there_is_one_alone(settings):
     torch.manual_seed(0)
-    together, alone = in_company_and_alone(settings, Rounding(), many(settings, LARGE_TILE + 1))
+    together, alone = in_company_and_alone(settings, Rounding(), many(settings, TILES[-1] + 1))
     assert together == alone
 
 
