@@ -177,6 +177,7 @@ class AlarmSettings(_Section, frozen=True, kw_only=True):
     vt_alike_ratio: Annotated[float, Meta(gt=1)]
     vt_alike: Share
     same_s: Annotated[float, Meta(ge=0)]
+    v_least: Share
     v_run_beats: Count
     v_rhythm_beats: Count
     svt_beats: Count

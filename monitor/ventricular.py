@@ -93,9 +93,19 @@ def vt(patient: Patient, settings: AlarmSettings) -> Finding | None:
     )  # fmt: skip
 
 
+def _sure(settings: AlarmSettings) -> Callable[[Seen], bool]:
+    """Whether a beat is ventricular rather than not; the likeliest of five classes may be less."""
+    return lambda beat: is_v(beat) and beat.v >= settings.v_least
+
+
+def _run(patient: Patient, kind: str, settings: AlarmSettings) -> list[Seen]:
+    """The ventricular beats at the end; once the alert is there, one in doubt does not end it."""
+    return tail(patient, is_v if patient.holds(kind) else _sure(settings))
+
+
 def v_rhythm(patient: Patient, settings: AlarmSettings) -> Finding | None:
     """A ventricular rhythm slower than tachycardia: accelerated, or an escape."""
-    run = tail(patient, is_v)
+    run = _run(patient, "v_rhythm", settings)
     n = settings.v_rhythm_beats
     found = between(run[-n:]) if len(run) >= n else None
     if found is None or (rate := bpm(found)) >= settings.vt_bpm:
@@ -108,7 +118,7 @@ def v_rhythm(patient: Patient, settings: AlarmSettings) -> Finding | None:
 
 def v_run(patient: Patient, settings: AlarmSettings) -> Finding | None:
     """Ventricular beats in a row, fewer or slower than VT."""
-    run = tail(patient, is_v)
+    run = _run(patient, "v_run", settings)
     if len(run) < settings.v_run_beats:
         return None
     return Finding(
@@ -121,8 +131,8 @@ def couplet(patient: Patient, settings: AlarmSettings) -> Finding | None:
     """Two ventricular beats between others; certain with the beat that follows them."""
     if len(patient.beats) < 4:
         return None
-    before, first, second, after = patient.beats[-4:]
-    if is_v(before) or not is_v(first) or not is_v(second) or is_v(after):
+    _, first, second, after = patient.beats[-4:]
+    if list(map(_sure(settings), patient.beats[-4:])) != [False, True, True, False]:
         return None
     if first.rr is None or second.rr is None or after.rr is None or second.rr > settings.couplet_ms * FS / 1000:
         return None

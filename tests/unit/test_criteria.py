@@ -58,6 +58,23 @@ def test_v_run_is_updated_and_ends_with_the_run(patient):
     assert [a.value for a in patient.alerts][:2] == [3.0, 4.0]
 
 
+def test_a_beat_in_doubt_makes_neither_couplet_nor_run(settings):
+    """The likeliest of five classes with less than a half."""
+
+    def between(sure):
+        return Patient(settings).beats("NNNN").beats("V", rr=0.7).beats("V", rr=0.7, sure=sure).beats("V", rr=0.7)
+
+    assert between(0.6).beats("N").raised() == ["v_run"]
+    assert between(0.4).beats("N").raised() == []
+    patient = Patient(settings).beats("NNNN").beats("VV", rr=0.7).beats("V", rr=0.7, sure=0.4).beats("N")
+    assert patient.raised() == ["couplet"]
+
+
+def test_a_beat_in_doubt_does_not_end_a_run(patient):
+    patient.beats("NNNN").beats("VVV", rr=0.7).beats("V", rr=0.7, sure=0.4).beats("V", rr=0.7).beats("NN")
+    assert patient.told() == [("v_run", "raised"), ("v_run", "updated"), ("v_run", "updated"), ("v_run", "ended")]
+
+
 def test_a_slow_ventricular_run_is_no_vt(patient):
     patient.beats("NNNN").beats("V" * 8, rr=0.9)
     assert patient.raised() == ["v_run", "v_rhythm"]
