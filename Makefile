@@ -7,7 +7,6 @@ READY_DEV := $(VENV)/.ready-dev
 READY_BENCH := $(VENV)/.ready-bench
 SEEDS := 0 1 2 3 4
 PARTS := 1 2 3 4
-LONG := --set composed=0.5 --set strips=0.25
 # Modules of tests side by side, the slow ones first: half of them wait for clocks. Four at the most, for memory.
 AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 WITHIN := --set dropout=0.1 --set smoothing=0.02 --set temper=0.15 --set second_lead=0.3
@@ -56,7 +55,7 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 	$(BIN)/python -m bench.rpeaks_speed
 	for seed in $(SEEDS); do $(BIN)/ecg-train fit --final --set seed=$$seed --out runs/ds1-$$seed || exit 1; done
 	$(BIN)/python -m bench.accuracy_beats $(foreach seed,$(SEEDS),runs/ds1-$(seed))
-	for part in $(PARTS); do $(BIN)/ecg-train fit --protocol svdb-$$part $(LONG) --set steps=3000 --out runs/svdb-$$part || exit 1; done
+	for part in $(PARTS); do $(BIN)/ecg-train fit --protocol svdb-$$part --set steps=3000 --out runs/svdb-$$part || exit 1; done
 	$(BIN)/python -m bench.accuracy_beats --parts $(foreach part,$(PARTS),runs/svdb-$(part))
 	$(BIN)/ecg-train fit --protocol within-patients $(WITHIN) --set steps=4000 --out runs/within
 	$(BIN)/ecg-train evaluate --protocol within-patients --weights runs/within/weights.safetensors
@@ -69,7 +68,7 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 
 train: $(READY) ## the weights that ship, anew (half an hour)
 	$(BIN)/ecg-train qrs --out runs/qrs.safetensors
-	$(BIN)/ecg-train fit --protocol everything $(LONG) --set steps=5000 --out runs/everything
+	$(BIN)/ecg-train fit --protocol everything --set composed=0.5 --set strips=0.25 --set steps=5000 --out runs/everything
 
 clean: ## what was made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache runs
