@@ -5,7 +5,7 @@ Verdict.
 
 Laws: a stream's verdicts depend on its own beats alone. To the last bit: matrix products of different batch sizes
 may round differently, so batches are cut into tiles of fixed sizes, the last filled up, where a row's result depends on
-nothing but the row. Which sizes those are is looked at first: all that were seen to give the same bits, or one alone.
+nothing but the row. Which sizes those are is looked at first: those that were seen to give the bits of one of them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -34,10 +34,10 @@ from monitor.events import (
 from monitor.network import EMBEDDING, HIDDEN, Network
 
 TILES = tuple(range(16, 129, 16))
-"""Rows of a tile, where all of these give the same bits. Fewer would save little, since a call costs as much as a dozen
+"""Rows of a tile, as far as they give the same bits. Fewer would save little, since a call costs as much as a dozen
 rows; with more, the intermediate results no longer lie in the cache."""
 TILE = 32
-"""Rows of a tile where they do not."""
+"""The size whose bits they must give; it is always used."""
 
 _DECIMALS = 4
 """Of a probability."""
@@ -72,7 +72,7 @@ class Classifier:
         self._patients = np.zeros(0, beats.STATE)
         self._hidden: Floats = np.zeros((0, HIDDEN), dtype=np.float32)
         self._numbers = Numbering()
-        self._tiles = TILES if self._tiles_agree() else (TILE,)
+        self._tiles = self._agreeing()
 
     def push(self, events: Sequence[Event]) -> list[Event]:
         """Events of the detector's link in, the same with verdicts for beats out."""
@@ -180,17 +180,24 @@ class Classifier:
             at += size
         return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
-    def _tiles_agree(self) -> bool:
-        """Whether tiles of all sizes give the very same bits here: that is the libraries' to say, and may differ from
+    def _agreeing(self) -> list[int]:
+        """The sizes of TILES that give the very bits of TILE here: that is the libraries' to say, and may differ from
         processor to processor."""
         random = np.random.default_rng(0)
         shapes = ((beats.CHANNELS, beats.LENGTH), (len(beats.FEATURES),), (EMBEDDING,), (HIDDEN,))
         x, f, seen, hidden = (random.standard_normal((TILES[-1], *shape), dtype=np.float32) for shape in shapes)
-        found = [
-            [*self._in_tiles(self._network.look, (size,), x, f), *self._in_tiles(self._step, (size,), seen, hidden)]
+        found = {
+            size: [
+                *self._in_tiles(self._network.look, (size,), x, f),
+                *self._in_tiles(self._step, (size,), seen, hidden),
+            ]
             for size in TILES
+        }
+        return [
+            size
+            for size, given in found.items()
+            if all(np.array_equal(a, b) for a, b in zip(given, found[TILE], strict=True))
         ]
-        return all(np.array_equal(a, b) for other in found[1:] for a, b in zip(found[0], other, strict=True))
 
     def _row(self, stream: str) -> int:
         if stream not in self._rows:

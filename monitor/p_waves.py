@@ -57,7 +57,8 @@ _CLEARLY = 0.25
 _PAUSE_KEPT = 0.98
 """Weight that a beat after a pause keeps from beat to beat."""
 _LEAST_WEIGHT = 0.02
-"""Of all beats in that average before anything is said of its likeness: half a dozen that are late by a fiftieth."""
+"""Of all beats in that average before anything is said of its likeness: one late by a twenty-fifth, or four by a
+fiftieth."""
 _FEWEST = 3
 """Beats in an average before anything is said of its likeness."""
 _MOST_ERROR = 9.0

@@ -127,12 +127,26 @@ def v_run(patient: Patient, settings: AlarmSettings) -> Finding | None:
     )  # fmt: skip
 
 
+def _told_as_run(beats: list[Seen], settings: AlarmSettings) -> bool:
+    """Whether the unbroken ventricular beats at the end hold a run, which a beat in doubt did not end."""
+    sure, row = _sure(settings), 0
+    for beat in reversed(beats):
+        if not is_v(beat):
+            return False
+        row = row + 1 if sure(beat) else 0
+        if row >= settings.v_run_beats:
+            return True
+    return False
+
+
 def couplet(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """Two ventricular beats between others; certain with the beat that follows them."""
+    """Two ventricular beats between others, or between beats in doubt; certain with the beat that follows them."""
     if len(patient.beats) < 4:
         return None
     _, first, second, after = patient.beats[-4:]
     if list(map(_sure(settings), patient.beats[-4:])) != [False, True, True, False]:
+        return None
+    if _told_as_run(patient.beats[:-1], settings):
         return None
     if first.rr is None or second.rr is None or after.rr is None or second.rr > settings.couplet_ms * FS / 1000:
         return None

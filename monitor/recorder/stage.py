@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.config import Settings
-from monitor.events import Alert, AlertState, Event, Opened, Samples, Status
+from monitor.events import Alert, AlertState, Closed, Event, Opened, Samples, Status
 from monitor.keeper import Checkpoints
 from monitor.link import Publisher, Subscriber, wait
 from monitor.log import say
@@ -34,7 +34,7 @@ _RETRY_S = 2.0
 
 
 class _Part(enum.Enum):
-    """What is refused by itself: a strip or a header needs a new file, the signal and the lines have theirs."""
+    """What is refused by itself: a strip or a header needs a new file where the signal has its own."""
 
     SIGNAL = enum.auto()
     LINES = enum.auto()
@@ -67,7 +67,7 @@ class Recorder:
         """By their names; those of streams that have ended until all is written."""
         self._wanted: list[tuple[str, strips.Wanted]] = []
         self._refused: dict[tuple[str, _Part], tuple[float, str]] = {}
-        """By the files' names: when (monotonic s) and why they could not be written."""
+        """By the files' names and part: when (monotonic s) and why it could not be written."""
         if state is not None:
             self._names, self._taken = dict(state["names"]), list(state["taken"])
             try:
@@ -140,6 +140,8 @@ class Recorder:
             self._try(files.name, _Part.SIGNAL, functools.partial(files.signal, event))
         if isinstance(event, Opened):
             self._try(files.name, _Part.LINES, files.flush)
+        elif isinstance(event, Closed):  # there is nothing left that could not be written
+            self._refused.pop((files.name, _Part.SIGNAL), None)
 
     def judged(self, event: Event) -> None:
         """An event of the classifier's link."""

@@ -69,7 +69,7 @@ class Rounding(Network):
         return super().look(x, f) + 1e-2 * len(x)
 
 
-def test_where_sizes_of_tiles_round_otherwise_there_is_one_alone(settings):
+def test_sizes_of_tiles_that_round_otherwise_are_not_used(settings):
     torch.manual_seed(0)
     together, alone = in_company_and_alone(settings, Rounding(), many(settings, TILES[-1] + 1))
     assert together == alone

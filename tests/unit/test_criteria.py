@@ -75,6 +75,13 @@ def test_a_beat_in_doubt_does_not_end_a_run(patient):
     assert patient.told() == [("v_run", "raised"), ("v_run", "updated"), ("v_run", "updated"), ("v_run", "ended")]
 
 
+def test_the_end_of_a_run_is_no_couplet(patient):
+    patient.beats("NNNN").beats("VVV", rr=0.7).beats("V", rr=0.7, sure=0.4).beats("VV", rr=0.7).beats("NN")
+    assert patient.raised() == ["v_run"]
+    patient.beats("NNNN").beats("V", rr=0.7, sure=0.4).beats("VV", rr=0.7).beats("NN")
+    assert patient.raised() == ["v_run", "couplet"]
+
+
 def test_a_slow_ventricular_run_is_no_vt(patient):
     patient.beats("NNNN").beats("V" * 8, rr=0.9)
     assert patient.raised() == ["v_run", "v_rhythm"]

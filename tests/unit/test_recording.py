@@ -143,7 +143,7 @@ def test_a_strip_that_cannot_be_written_is_written_later(disk, tmp_path):
 
 @pytest.mark.parametrize(("in_the_way", "what"), [("strips", "p-vt-100.json"), (".p.hea", "p.hea")])
 def test_what_cannot_be_written_beside_it_costs_no_signal(tmp_path, monkeypatch, in_the_way, what):
-    """No descriptor is left for a strip or a header: the signal has its own, and is whole."""
+    """A strip or a header needs a new file, and there is none to be had: the signal has its own, and is whole."""
     at = [0.0]
     monkeypatch.setattr(recording.time, "monotonic", lambda: at[0])
     recorder = Recorder(tmp_path)
@@ -168,6 +168,20 @@ def test_what_cannot_be_written_beside_it_costs_no_signal(tmp_path, monkeypatch,
     assert list(tmp_path.rglob(what))
     np.testing.assert_array_equal(recorded(tmp_path), steps(signal))
     assert lines(tmp_path, kind="alarms") == [100]
+    recorder.close()
+
+
+def test_a_signal_that_has_ended_is_no_trouble(disk, tmp_path):
+    recorder = Recorder(tmp_path)
+    *body, end = chunks(demo(3.0))
+    for event in body[:-1]:
+        recorder.signal(event)
+    disk.room = 0
+    recorder.signal(body[-1])
+    assert recorder.trouble == f"cannot record p: {os.strerror(errno.ENOSPC)}"
+    disk.room = None
+    recorder.signal(end)
+    assert recorder.trouble == ""
     recorder.close()
 
 
