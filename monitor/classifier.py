@@ -33,7 +33,7 @@ from monitor.events import (
 )
 from monitor.network import EMBEDDING, HIDDEN, Network
 
-TILES = tuple(range(16, 129, 16))
+TILES = tuple(range(8, 129, 8))
 """Rows of a tile, as far as they give the same bits. Fewer would save little, since a call costs as much as a dozen
 rows; with more, the intermediate results no longer lie in the cache."""
 TILE = 32
