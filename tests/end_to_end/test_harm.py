@@ -95,12 +95,18 @@ def test_no_descriptors_to_be_had_for_a_while(recording, reference):
     daemon.up()
     stages = {name: daemon.children()[name] for name in ("source", "detector", "classifier", "recorder")}
     before = {name: process.rlimit(resource.RLIMIT_NOFILE) for name, process in stages.items()}
-    for name, process in stages.items():
-        taken = {int(path.name) for path in Path(f"/proc/{process.pid}/fd").iterdir()}
-        free = min(set(range(len(taken) + 1)) - taken)  # the next that would be had
-        process.rlimit(resource.RLIMIT_NOFILE, (free, before[name][1]))
+
+    def starved():
+        """Nothing more can be opened; looked at again and again, for a file was perhaps being written just now."""
+        for process in stages.values():
+            taken = {int(path.name) for path in Path(f"/proc/{process.pid}/fd").iterdir()}
+            free = min(set(range(len(taken) + 1)) - taken)  # the next that would be had
+            least, most = process.rlimit(resource.RLIMIT_NOFILE)
+            process.rlimit(resource.RLIMIT_NOFILE, (min(free, least), most))
+        return all(said(daemon, "trouble", stage=name) for name in stages)
+
+    daemon.until(starved, "all tell of their trouble")
     for name in stages:
-        daemon.until(lambda name=name: said(daemon, "trouble", stage=name), f"{name} tells of its trouble")
         assert "Too many open files" in said(daemon, "trouble", stage=name)[0]["why"]
     for name, process in stages.items():
         process.rlimit(resource.RLIMIT_NOFILE, before[name])
