@@ -36,10 +36,18 @@ _LENT = 40
 """Beats that are lent: as they followed each other."""
 _INVERTED = 0.3
 """Chance that they are lent with the other sign: another lead of another heart."""
-_BLENDED = 0.5
+_BLENDED = 0.6
 """Chance that they take on something of the patient's own complex."""
 _OWN_SHARE = 0.65
 """Most that a lent shape may take on of the patient's own complex."""
+_NARROW = 0.6
+"""Chance, of those, that the complex is nearly the patient's own and the T wave tells: an origin near the bundles."""
+_NARROW_SHARE = (0.7, 0.95)
+"""Range of what such a complex has of the patient's own."""
+_T_SHARE = (-0.9, 0.0)
+"""Range of what its T wave has of the patient's own: repolarization takes another order."""
+_COMPLEX_ENDS = (_QRS.stop - FS // 50, _QRS.stop + FS // 20)
+"""Samples of a piece between which the one goes over into the other."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +70,24 @@ class Ventricular:
         first = int(rng.integers(0, len(self.pieces)))
         sign = -1.0 if rng.random() < _INVERTED else 1.0
         pieces = [sign * _height(normal) * piece for piece in self.pieces[first : first + _LENT]]
-        if rng.random() < _BLENDED:
-            own = float(rng.uniform(0.0, _OWN_SHARE))
-            bare = _OtherP(rng)
-            pieces = [
-                (1.0 - own) * piece + own * bare.instead(normal[k % len(normal)], present=False)
-                for k, piece in enumerate(pieces)
-            ]
-        return pieces
+        if rng.random() >= _BLENDED:
+            return pieces
+        bare = _OtherP(rng)
+        own = [bare.instead(normal[k % len(normal)], present=False) for k in range(len(pieces))]
+        if rng.random() < _NARROW:
+            return _narrow(rng, pieces, own)
+        share = float(rng.uniform(0.0, _OWN_SHARE))
+        return [(1.0 - share) * piece + share * usual for piece, usual in zip(pieces, own, strict=True)]
+
+
+def _narrow(rng: Random, pieces: list[Doubles], own: list[Doubles]) -> list[Doubles]:
+    """The patient's ``own`` shapes, a little of the lent ``pieces`` in the complex, the T wave of the other sign."""
+    after = np.interp(np.arange(_BEFORE + _AFTER), _COMPLEX_ENDS, (0.0, 1.0))  # 0 in the complex, 1 in the T wave
+    of_complex, of_t = rng.uniform(*_NARROW_SHARE), rng.uniform(*_T_SHARE)
+    share = of_complex + (of_t - of_complex) * after
+    alike = float(np.sum(after * np.mean(pieces, axis=0) * np.mean(own, axis=0)))
+    sign = 1.0 - 2.0 * after if alike > 0.0 else 1.0
+    return [(1.0 - np.abs(share)) * sign * piece + share * usual for piece, usual in zip(pieces, own, strict=True)]
 
 
 def composed(

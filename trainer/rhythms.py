@@ -25,8 +25,11 @@ _SHORTEST_PAROXYSM_S = 0.24
 
 _SICK = 0.3
 """Chance that a patient's sinus node is sick, if the atria do not fibrillate."""
-_SICK_EPISODES = 3
-"""How much oftener than any other episode an atrial focus leads then: once in ten is too seldom to be learnt."""
+_SICK_EPISODES = (3, 3, 12, 60)
+"""How much oftener than any other episode an atrial focus leads then, one of these a patient: once in ten is too seldom
+to be learnt, and in some it leads all the time."""
+_FIBRILLATION_BESIDE = (0.0, 0.0, 0.08, 0.17)
+"""Share of fibrillation beside it, one of these a patient: its beats have no P wave like the sinus node's and are N."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,14 @@ def drawn(rng: Random, seconds: float, *, ventricular: bool, fibrillating: bool 
     sick = rng.random() < _SICK
     paroxysms = not fibrillating and rng.random() < 0.2
     other_p: PWave = "other" if rng.random() < 0.8 else "own"
-    chance = float(rng.uniform(0.0, 0.08)) if ventricular and rng.random() < 0.6 else 0.0
+    chance = float(rng.uniform(0.0, 0.12)) if ventricular and rng.random() < 0.6 else 0.0
     patient = _Patient(ectopic, chance, other_p)
     episodes: tuple[Episode, ...] = (_fibrillation,)
     if not fibrillating:
-        episodes = (*_EPISODES, *(_sick_sinus,) * (sick * _SICK_EPISODES), *(_paroxysm, _paroxysm) * paroxysms)
+        episodes = (*_EPISODES, *(_paroxysm, _paroxysm) * paroxysms)
+        if sick:
+            episodes += (_sick_sinus,) * int(rng.choice(_SICK_EPISODES))
+            episodes += (_fibrillation,) * round(rng.choice(_FIBRILLATION_BESIDE) * len(episodes))
     out: list[RhythmBeat] = []
     while sum(beat.rr for beat in out) < seconds:
         rr = float(np.clip(rr * _about(rng, 0.08), 0.42, 1.3))
@@ -189,7 +195,7 @@ def _sick_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[
     out: list[RhythmBeat] = []
     for _ in range(length // 8):
         for _ in range(int(rng.geometric(few))):
-            out.append(RhythmBeat(EARLY, _early(faster * _about(rng, 0.05)), "other"))
+            out.append(RhythmBeat(EARLY, _early(faster * _about(rng, 0.05)), patient.other_p))
         out += [RhythmBeat(NORMAL, slow * _about(rng, 0.08)) for _ in range(int(rng.geometric(0.6)))]
     return out
 

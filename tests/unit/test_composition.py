@@ -77,6 +77,24 @@ def test_ventricular_beats_are_lent_in_the_size_of_the_patient(recording, settin
     assert np.median(ratios) == pytest.approx(2.0, rel=0.1)
 
 
+def test_narrow_ventricular_beats_have_the_complex_of_the_patient_and_another_t_wave(recording, settings, monkeypatch):
+    """Such as begin near the bundles: against the mean normal beat of mitdb/100."""
+    monkeypatch.setattr(composition, "_BLENDED", 1.0)
+    monkeypatch.setattr(composition, "_NARROW", 1.0)
+    lender = Ventricular.of(recording)
+    normal = composition._pieces(read("mitdb/100", 0, settings), N)
+    usual = np.mean(normal, axis=0)
+    t_wave = slice(composition._QRS.stop + FS // 20, None)
+
+    def likeness(piece, where):
+        return np.corrcoef(piece[where], usual[where])[0, 1]
+
+    lent = [piece for seed in range(8) for piece in lender.lent(np.random.default_rng(seed), normal)]
+    assert np.median([likeness(piece, composition._QRS) for piece in lent]) > 0.9
+    assert np.median([likeness(piece, t_wave) for piece in lent]) < 0.3
+    assert np.median([likeness(piece, t_wave) for piece in normal]) > 0.8
+
+
 def test_a_patient_with_few_ventricular_beats_lends_none(settings, data_dir):
     assert Ventricular.of(read("mitdb/100", 0, settings)) is None
 

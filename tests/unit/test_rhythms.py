@@ -64,6 +64,14 @@ def test_a_sick_sinus_node_is_slower_than_the_atria_that_lead():
         assert all(beat.p == "other" for beat in some if beat.label == EARLY)
 
 
+def test_in_some_patients_an_atrial_focus_leads_all_the_time_with_fibrillation_beside_it(monkeypatch):
+    monkeypatch.setattr(rhythms, "_SICK", 1.0)
+    several = [drawn(np.random.default_rng(seed), 1200.0, ventricular=False) for seed in range(60)]
+    led = [one for one in several if np.mean([beat.label == EARLY for beat in one]) > 0.5]
+    assert 5 <= len(led) <= 40
+    assert any(np.mean([beat.p == "none" for beat in one]) > 0.03 for one in led)
+
+
 def test_bigeminy_is_early_beat_by_beat():
     some = episode(rhythms._bigeminy)
     early = [k for k, beat in enumerate(some) if beat.label == EARLY]
