@@ -50,13 +50,13 @@ def vf(patient: Patient, settings: AlarmSettings) -> Finding | None:
     )  # fmt: skip
 
 
-def _stands_out(patient: Patient, run: list[Seen], rate: float, settings: AlarmSettings) -> bool:
+def _stands_out(patient: Patient, kind: str, run: list[Seen], rate: float, settings: AlarmSettings) -> bool:
     """Whether the run is no mere part of a rhythm in which ventricular beats are about as common as others: where they
     are (aberrant conduction, fusion, or a patient whose own beats look ventricular), it must be faster than those."""
     before = patient.beats[: len(patient.beats) - len(run)][-settings.vt_among :]
     others = [beat for beat in before if not is_v(beat) and beat.label is not BeatClass.F]
     known = intervals_of(others)
-    if not known or len(others) >= settings.vt_rare * len(before) or patient.holds("vt"):
+    if not known or len(others) >= settings.vt_rare * len(before) or patient.holds(kind):
         return True
     return rate >= settings.vt_faster * 60 * FS / median(known)
 
@@ -80,7 +80,7 @@ def vt(patient: Patient, settings: AlarmSettings) -> Finding | None:
     sure = sum(beat.v for beat in last) >= settings.vt_mean * n
     rate = bpm(found) if found is not None else 0.0
     shaped = rate >= settings.vt_slow_bpm or _one_focus(last, settings)
-    if sure and rate >= settings.vt_bpm and shaped and _stands_out(patient, run, rate, settings):
+    if sure and rate >= settings.vt_bpm and shaped and _stands_out(patient, "vt", run, rate, settings):
         return Finding(
             onset=run[0].sample, message=f"ventricular tachycardia: {rate:.0f}/min", value=round(rate, 1),
             limit=settings.vt_bpm, unit="1/min", beats=peaks_of(run),
@@ -117,9 +117,11 @@ def v_rhythm(patient: Patient, settings: AlarmSettings) -> Finding | None:
 
 
 def v_run(patient: Patient, settings: AlarmSettings) -> Finding | None:
-    """Ventricular beats in a row, fewer or slower than VT."""
+    """Ventricular beats in a row, fewer or slower than VT, that stand out like it."""
     run = _run(patient, "v_run", settings)
-    if len(run) < settings.v_run_beats:
+    n = settings.v_run_beats
+    found = between(run[-n:]) if len(run) >= n else None
+    if found is None or not _stands_out(patient, "v_run", run, bpm(found), settings):
         return None
     return Finding(
         onset=run[0].sample, message=f"run of {len(run)} ventricular beats", value=float(len(run)),
