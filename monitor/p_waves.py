@@ -127,8 +127,7 @@ def measure(
     if s.p_beats[_PAUSE] > _LEAST_WEIGHT:
         error = math.sqrt(mean_square(p, s.p_waves[_PAUSE], 0, LENGTH, 0))
         f[9] = likeness(p, s.p_waves[_PAUSE], 0, LENGTH, 0)
-        if s.p_error[_PAUSE] > 0.0:
-            f[10] = log_ratio(error + _LEAST_ERROR, math.sqrt(s.p_error[_PAUSE]) + _LEAST_ERROR)
+        f[10] = log_ratio(error + _LEAST_ERROR, math.sqrt(s.p_error[_PAUSE]) + _LEAST_ERROR)
     return p
 
 
@@ -145,9 +144,7 @@ def _move_error(s: Any, which: int, p: Doubles, rate: float) -> None:
     error = mean_square(p, s.p_waves[which], 0, LENGTH, 0)
     if s.p_error[which] > 0.0:
         error = min(error, _MOST_ERROR * s.p_error[which])
-        s.p_error[which] += rate * (error - s.p_error[which])
-    else:  # the first of them is all that is known
-        s.p_error[which] = error
+    s.p_error[which] += rate * (error - s.p_error[which])
 
 
 @compiled
