@@ -7,7 +7,11 @@ Filters are Butterworth designs (scipy.signal.butter) in transposed direct form 
 them; a test holds the two together.
 """
 
-from collections.abc import Callable
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -20,8 +24,37 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def compiled(function: F) -> F:
     """numba.njit as used everywhere here: cached on disk, IEEE arithmetic (fastmath would make results depend on
-    how loops are cut), the interpreter's lock released."""
-    return cast(F, numba.njit(cache=True, nogil=True, fastmath=False)(function))
+    how loops are cut), the interpreter's lock released.
+
+    numba takes a cached function for current if the file that defines it has not changed. What is compiled into it
+    from other files may have; so the cache's folder is named after all of them.
+    """
+    usual = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(_cache())  # read where the function is decorated, and of no concern to others
+    try:
+        return cast(F, numba.njit(cache=True, nogil=True, fastmath=False)(function))
+    finally:
+        numba.config.CACHE_DIR = usual
+
+
+@cache
+def _cache() -> Path:
+    """Where what was compiled from these very sources is kept: beside them, or where the user keeps such things."""
+    here = Path(__file__).parent
+    base = here / "__pycache__"
+    if numba.config.CACHE_DIR:
+        base = Path(numba.config.CACHE_DIR)
+    elif not os.access(base if base.exists() else here, os.W_OK):
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecg-monitor"
+    return base / f"compiled-{digest(here.glob('*.py'))}"
+
+
+def digest(sources: Iterable[Path]) -> str:
+    """Of the files' contents, in the order of their names."""
+    whole = hashlib.sha256()
+    for source in sorted(sources):
+        whole.update(source.read_bytes())
+    return whole.hexdigest()[:16]
 
 
 def highpass(cutoff_hz: float, fs: float, order: int = 2) -> Doubles:

@@ -1,5 +1,8 @@
 """The causal filters against SciPy's."""
 
+import shutil
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -52,3 +55,20 @@ def test_the_corner_frequencies_are_three_decibels_down():
                          (filters.bandpass(8, 20, 360), [8.0, 20.0])):  # fmt: skip
         _, gain = signal.sosfreqz(sos, worN=corners, fs=360)
         np.testing.assert_allclose(np.abs(gain), np.sqrt(0.5), rtol=1e-6)
+
+
+def test_what_is_compiled_into_another_file_is_compiled_anew_when_it_changes(tmp_path):
+    """The copy of a package: what one file's kernel says is part of another file's kernel."""
+    package = tmp_path / "copied"
+    package.mkdir()
+    shutil.copy(filters.__file__, package / "filters.py")
+    outer = "from copied.filters import compiled\nfrom copied.inner import said\n@compiled\ndef told():\n    return said()\n"
+    (package / "outer.py").write_text(outer)
+    told = []
+    for word in ("3", "4", "4"):
+        inner = f"from copied.filters import compiled\n@compiled\ndef said():\n    return {word}\n"
+        (package / "inner.py").write_text(inner)
+        code = "from copied.outer import told; print(told(), *told.stats.cache_hits.values())"
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+        told.append(done.stdout.split())
+    assert told == [["3"], ["4"], ["4", "1"]]
