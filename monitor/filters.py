@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 Doubles = npt.NDArray[np.float64]
 F = TypeVar("F", bound=Callable[..., Any])
+_NUMBA: Any = numba.config  # its settings are not declared
 
 
 def compiled(function: F) -> F:
@@ -29,12 +30,12 @@ def compiled(function: F) -> F:
     numba takes a cached function for current if the file that defines it has not changed. What is compiled into it
     from other files may have; so the cache's folder is named after all of them.
     """
-    usual = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(_cache())  # read where the function is decorated, and of no concern to others
+    usual = _NUMBA.CACHE_DIR
+    _NUMBA.CACHE_DIR = str(_cache())  # read where the function is decorated, and of no concern to others
     try:
         return cast(F, numba.njit(cache=True, nogil=True, fastmath=False)(function))
     finally:
-        numba.config.CACHE_DIR = usual
+        _NUMBA.CACHE_DIR = usual
 
 
 @cache
@@ -42,8 +43,8 @@ def _cache() -> Path:
     """Where what was compiled from these very sources is kept: beside them, or where the user keeps such things."""
     here = Path(__file__).parent
     base = here / "__pycache__"
-    if numba.config.CACHE_DIR:
-        base = Path(numba.config.CACHE_DIR)
+    if _NUMBA.CACHE_DIR:
+        base = Path(_NUMBA.CACHE_DIR)
     elif not os.access(base if base.exists() else here, os.W_OK):
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecg-monitor"
     return base / f"compiled-{digest(here.glob('*.py'))}"

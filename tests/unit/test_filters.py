@@ -62,12 +62,13 @@ def test_what_is_compiled_into_another_file_is_compiled_anew_when_it_changes(tmp
     package = tmp_path / "copied"
     package.mkdir()
     shutil.copy(filters.__file__, package / "filters.py")
-    outer = "from copied.filters import compiled\nfrom copied.inner import said\n@compiled\ndef told():\n    return said()\n"
-    (package / "outer.py").write_text(outer)
+    begin = "from copied.filters import compiled\n"
+    (package / "outer.py").write_text(
+        f"{begin}from copied.inner import said\n@compiled\ndef told():\n    return said()\n"
+    )
     told = []
     for word in ("3", "4", "4"):
-        inner = f"from copied.filters import compiled\n@compiled\ndef said():\n    return {word}\n"
-        (package / "inner.py").write_text(inner)
+        (package / "inner.py").write_text(f"{begin}@compiled\ndef said():\n    return {word}\n")
         code = "from copied.outer import told; print(told(), *told.stats.cache_hits.values())"
         done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
         told.append(done.stdout.split())
