@@ -44,6 +44,8 @@ class RhythmBeat:
     """other: one of another origin in its place."""
     blocked: float = 0.0
     """s after the beat before, at which a P wave stands that is not conducted; 0: none does."""
+    waves: float = 0.0
+    """Waves of flutter since the beat before, with which the beats keep step; 0: the atria do not flutter."""
 
 
 @dataclass(frozen=True)
@@ -136,17 +138,16 @@ def _steady(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rhyt
     return _sinus(rng, patient, rr, length, 0.0)
 
 
-def _conducted(rng: Random, patient: _Patient, rr: float) -> list[RhythmBeat]:
-    """One beat of an atrial rhythm without P waves, and at times a ventricular one before it."""
-    if rng.random() < patient.ventricular:
-        before = [RhythmBeat(VENTRICULAR, _early(0.6 * rr))]
-        return [*before, RhythmBeat(NORMAL, _early(1.3 * rr), "none")]
-    return [RhythmBeat(NORMAL, _early(rr), "none")]
-
-
 def _fibrillation(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     spread = rng.uniform(0.12, 0.3)
-    return [beat for _ in range(length) for beat in _conducted(rng, patient, rr * _about(rng, spread))]
+    out: list[RhythmBeat] = []
+    for _ in range(length):
+        value = rr * _about(rng, spread)
+        if rng.random() < patient.ventricular:
+            out.append(RhythmBeat(VENTRICULAR, _early(0.6 * value)))
+            value *= 1.3
+        out.append(RhythmBeat(NORMAL, _early(value), "none"))
+    return out
 
 
 def _paroxysm(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
@@ -164,7 +165,12 @@ def _flutter(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rhy
     for _ in range(length):
         if rng.random() > sticky:
             ratio = int(rng.choice([2, 3, 4, 5], p=ratios))
-        out += _conducted(rng, patient, cycle * ratio * _about(rng, 0.015))
+        waves = float(ratio)
+        if rng.random() < patient.ventricular:
+            coupling = _early(0.6 * cycle * ratio)
+            out.append(RhythmBeat(VENTRICULAR, coupling, waves=coupling / cycle))
+            waves = 2.0 * ratio - coupling / cycle
+        out.append(RhythmBeat(NORMAL, _early(cycle * waves * _about(rng, 0.015)), "none", waves=waves))
     return out
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.events import CLASSES, FS
-from trainer import composition
+from trainer import composition, waves
 from trainer.composition import Ventricular, composed
 from trainer.dataset import Recording, find_beats, read
 from trainer.ec57 import detection
@@ -84,13 +84,13 @@ def test_narrow_ventricular_beats_have_the_complex_of_the_patient_and_another_t_
     lender = Ventricular.of(recording)
     normal = composition._pieces(read("mitdb/100", 0, settings), N)
     usual = np.mean(normal, axis=0)
-    t_wave = slice(composition._QRS.stop + FS // 20, None)
+    t_wave = slice(waves.QRS.stop + FS // 20, None)
 
     def likeness(piece, where):
         return np.corrcoef(piece[where], usual[where])[0, 1]
 
     lent = [piece for seed in range(8) for piece in lender.lent(np.random.default_rng(seed), normal)]
-    assert np.median([likeness(piece, composition._QRS) for piece in lent]) > 0.9
+    assert np.median([likeness(piece, waves.QRS) for piece in lent]) > 0.9
     assert np.median([likeness(piece, t_wave) for piece in lent]) < 0.3
     assert np.median([likeness(piece, t_wave) for piece in normal]) > 0.8
 

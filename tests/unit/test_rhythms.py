@@ -47,6 +47,17 @@ def test_flutter_conducts_every_second_to_fifth(seed):
     assert misfit < 0.06
 
 
+def test_flutter_waves_go_on_through_ventricular_beats():
+    """As many waves as cycles have passed, and whole ones from each conducted beat to the next."""
+    patient = rhythms._Patient(ectopic=0.05, ventricular=0.2, other_p="other")
+    some = episode(rhythms._flutter, patient=patient)
+    cycles = [beat.rr / beat.waves for beat in some]
+    assert np.ptp(cycles) < 0.2 * np.median(cycles)
+    conducted = np.cumsum([beat.waves for beat in some])[[beat.label == NORMAL for beat in some]]
+    np.testing.assert_allclose(conducted, np.round(conducted), atol=1e-6)
+    assert any(beat.label == VENTRICULAR for beat in some)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_dropped_beat_leaves_its_p_wave_half_way(seed):
     some = episode(rhythms._dropped_by_chance, seed=seed)
