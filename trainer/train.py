@@ -22,7 +22,7 @@ from monitor.checkpoint import save
 from monitor.config import Settings
 from monitor.errors import UserError
 from monitor.events import CLASSES
-from monitor.network import HIDDEN, Network
+from monitor.network import HIDDEN, MEMBERS, Network, together
 from replay import physionet
 from trainer import parallel, resume
 from trainer.dataset import UNKNOWN, Recording, Sequence, prepare, read
@@ -56,6 +56,9 @@ class Recipe(Mixture, frozen=True, kw_only=True):
     """Composed rhythms of each lead of each recording."""
     strip_copies: Whole = 3
     """Composed rhythms of each strip's beats."""
+    vary: Amount = 0.3
+    """How far features are varied from patient to patient: standard deviation of a factor, and of a shift in that of
+    the feature over all beats."""
     mixed: bool = True
     """Products in bfloat16, weights and sums in float32: half the time on a GPU, or with AVX-512 BF16 or AMX."""
     reports: Count = 4
@@ -65,12 +68,22 @@ class Recipe(Mixture, frozen=True, kw_only=True):
     kept. 0: it goes on to its end, and the last are."""
 
 
-def run_over(network: Network, x: Tensor, f: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """``look`` and ``forward`` on [T, B] beats."""
+def run_over(network: Network, x: Tensor, f: Tensor, hidden: Tensor, *, mixed: bool = False) -> tuple[Tensor, Tensor]:
+    """``look`` and ``forward`` on [T, B] beats, the first with its products in bfloat16 if ``mixed``: the GRUs are so
+    small that this would take them longer on a CPU."""
     T, B = x.shape[:2]
-    seen = network.look(x.flatten(0, 1), f.flatten(0, 1)).reshape(T, B, -1)
-    logits, hidden = network(seen, hidden)
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=mixed):
+        seen = network.look(x.flatten(0, 1), f.flatten(0, 1)).reshape(T, B, -1)
+    logits, hidden = network(seen.float(), hidden)
     return logits, hidden
+
+
+def varied(f: Tensor, spread: Tensor, share: float) -> Tensor:
+    """Features [T, B, feature] as each member is shown them, [T, B, MEMBERS, feature]: each of a patient's times a
+    factor around 1 and moved by a part of its ``spread``, the same along the chunk. What is learnt has to hold for a
+    patient whose features lie otherwise; and members that are shown other ones err otherwise."""
+    by = share * torch.randn(2, 1, f.shape[1], MEMBERS, f.shape[2], device=f.device)
+    return f.unsqueeze(2) * (1.0 + by[0]) + spread * by[1]
 
 
 def class_weights(recordings: list[Recording], temper: float) -> Tensor:
@@ -98,7 +111,7 @@ def validate(network: Network, sequences: list[Sequence], device: torch.device) 
     with torch.inference_mode():
         for s in sequences:
             x, f = (torch.from_numpy(values)[:, None].to(device) for values in (s.x, s.f))
-            logits = run_over(network, x, f, torch.zeros(1, HIDDEN, device=device))[0].cpu()
+            logits = together(run_over(network, x, f, torch.zeros(1, HIDDEN, device=device))[0]).cpu()
             labels = torch.from_numpy(s.labels)
             loss += float(nn.functional.cross_entropy(logits[:, 0], labels, ignore_index=UNKNOWN, reduction="sum"))
             known = s.labels != UNKNOWN
@@ -150,6 +163,7 @@ def fit(
     held_out = [prepare(read(record, 0, settings), settings) for record in protocol.validate]
     learnt = [protocol.shown(read(record, 0, settings)) for record in protocol.train]
     weights = class_weights(learnt, recipe.temper).to(device)
+    spread = torch.from_numpy(np.concatenate([one.f for one in sequences]).std(axis=0)).to(device)
     network, kept, best = (Network(recipe.dropout).to(device) for _ in range(3))
     kept.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
@@ -174,19 +188,20 @@ def fit(
         x, f, labels, going_on = (tensor.to(device) for tensor in batches.next())
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate * schedule(step, recipe.steps)
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.mixed):
-            logits, hidden = run_over(network, x, f, hidden.detach() * going_on)
+        shown = varied(f, spread, recipe.vary)
+        logits, hidden = run_over(network, x, shown, hidden.detach() * going_on, mixed=recipe.mixed)
+        # Every member learns as if it were alone.
         loss = nn.functional.cross_entropy(
-            logits.float().flatten(0, 1),
-            labels.flatten(),
+            logits.flatten(0, 2),
+            labels.flatten().repeat_interleave(MEMBERS),
             weight=weights,
             ignore_index=UNKNOWN,
             label_smoothing=recipe.smoothing,
         )
         optimizer.zero_grad()
-        torch.autograd.backward(loss)
+        torch.autograd.backward(MEMBERS * loss)
         parallel.mean_gradients(network, count)
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(network.parameters(), MEMBERS**0.5)
         optimizer.step()
         # The mean begins short: what it began with is nothing worth keeping.
         average(kept, network, min(recipe.averaging, (step + 1) / (step + 10)))

@@ -8,12 +8,13 @@ import pytest
 import torch
 from streams import demo, played
 
+from monitor.beats import CHANNELS, FEATURES, LENGTH
 from monitor.checkpoint import SHIPPED, load
 from monitor.classifier import TILES, Classifier, choose_device
 from monitor.detector import Detector
 from monitor.errors import UserError
 from monitor.events import Beat, BeatClass, Verdict
-from monitor.network import EMBEDDING, HIDDEN, Network
+from monitor.network import EMBEDDING, HIDDEN, MEMBERS, Network, together
 from trainer.evaluate import judge_record, scores
 
 
@@ -39,8 +40,28 @@ def test_the_state_is_an_argument():
         logits, last = network(seen, hidden)
         for t in range(7):
             one, hidden = network.step(seen[t], hidden)
-            torch.testing.assert_close(one, logits[t])
+            torch.testing.assert_close(one, together(logits[t]))
         torch.testing.assert_close(hidden, last)
+
+
+def test_the_committees_probabilities_are_the_mean_of_its_members():
+    logits = torch.randn(4, MEMBERS, 5)
+    torch.testing.assert_close(together(logits).softmax(-1), logits.softmax(-1).mean(-2))
+
+
+def test_each_member_may_be_shown_other_features():
+    """What one is shown changes what it sees, and nothing of what the others see."""
+    torch.manual_seed(0)
+    network, x, f = Network().eval(), torch.randn(3, CHANNELS, LENGTH), torch.randn(3, len(FEATURES))
+    shown = f.unsqueeze(1).repeat(1, MEMBERS, 1)
+    with torch.inference_mode():
+        same = network.look(x, f).unflatten(-1, (MEMBERS, -1))
+        torch.testing.assert_close(network.look(x, shown).unflatten(-1, (MEMBERS, -1)), same)
+        for k in range(MEMBERS):
+            other = shown.clone()
+            other[:, k] += 1.0
+            differs = (network.look(x, other).unflatten(-1, (MEMBERS, -1)) - same).abs().amax(dim=(0, 2)) > 1e-3
+            assert differs.tolist() == [member == k for member in range(MEMBERS)]
 
 
 def many(settings, count):

@@ -15,7 +15,7 @@ from bench import accuracy_beats
 from monitor.checkpoint import SHIPPED, load
 from monitor.errors import UserError
 from monitor.events import CLASSES
-from monitor.network import Network
+from monitor.network import MEMBERS, Network
 from trainer import resume, train
 from trainer.cli import main
 from trainer.dataset import UNKNOWN, read
@@ -222,6 +222,24 @@ def test_the_command_trains_and_says_where_the_weights_are(settings, data_dir, t
     assert "step 2: train_loss" in said
     assert said.rstrip().endswith("weights.safetensors")
     load(tmp_path / "a" / "weights.safetensors")
+
+
+def test_features_are_varied_patient_by_patient_and_member_by_member():
+    torch.manual_seed(0)
+    f, spread = torch.randn(5, 400, 2), torch.tensor([1.0, 10.0])
+    torch.testing.assert_close(train.varied(f, spread, 0.0), f.unsqueeze(2).expand(-1, -1, MEMBERS, -1))
+    shown = train.varied(f, spread, 0.3)
+    assert shown.shape == (5, 400, MEMBERS, 2)
+    # Along a chunk one factor and one shift: what is left of a line through the first two beats is nothing.
+    slope = (shown[1] - shown[0]) / (f[1] - f[0]).unsqueeze(1)
+    clear = (f[1] - f[0]).abs().unsqueeze(1).expand_as(slope) > 0.1
+    torch.testing.assert_close(
+        (shown[0] + slope * (f[4] - f[0]).unsqueeze(1))[clear], shown[4][clear], atol=1e-2, rtol=0
+    )
+    assert slope[clear].std() == pytest.approx(0.3, abs=0.03)
+    shift = (shown[0] - slope * f[0].unsqueeze(1)).permute(2, 0, 1)[:, clear[..., 0] & clear[..., 1]]
+    torch.testing.assert_close(shift.std(dim=1), 0.3 * spread, rtol=0.15, atol=0)
+    assert (slope[:, 0] != slope[:, 1]).any()
 
 
 class EndedError(Exception):
