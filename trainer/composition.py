@@ -16,7 +16,7 @@ from scipy import ndimage
 from monitor.events import FS
 from trainer.dataset import Recording
 from trainer.rhythms import EARLY, NORMAL, VENTRICULAR, Random, RhythmBeat, drawn
-from trainer.waves import AFTER, BEFORE, FADES, QRS, Aberrancy, Flutter, OtherP, P, Repolarization, fibrillation, line
+from trainer.waves import AFTER, BEFORE, FADES, QRS, Aberrancy, Flutter, OtherP, P, fibrillation, line
 
 Doubles = npt.NDArray[np.float64]
 
@@ -40,8 +40,6 @@ _NARROW_SHARE = (0.7, 0.95)
 """Range of what such a complex has of the patient's own."""
 _T_SHARE = (-0.9, 0.0)
 """Range of what its T wave has of the patient's own: repolarization takes another order."""
-_USUAL_RATE = 1.0 / 8.0
-"""Share by which the usual interval follows each one."""
 _COMPLEX_ENDS = (QRS.stop - FS // 50, QRS.stop + FS // 20)
 """Samples of a piece between which the one goes over into the other."""
 
@@ -133,9 +131,9 @@ def _laid(
     source = {label: int(rng.integers(0, max(len(pieces[label]), 1))) for label in pieces}
     other = OtherP(rng)
     height = _height(pieces[NORMAL])
-    aberrant, flutter, repolarization = Aberrancy(rng, height), Flutter(rng, height), Repolarization(rng)
+    aberrant, flutter = Aberrancy(rng, height), Flutter(rng, height)
     fibrillates = np.zeros(len(signal))
-    rr, usual = 0.0, beats[0].rr
+    rr = 0.0
     for beat in beats:
         before = int(at * FS)
         at += beat.rr
@@ -144,15 +142,13 @@ def _laid(
             break
         if beat.waves:
             signal[before:r] += flutter.between(r - before, beat.waves)
-        elif beat.p == "none" and beat.label == NORMAL:
+        elif beat.p == "none":
             fibrillates[before:r] = 1.0
         kind = VENTRICULAR if beat.label == VENTRICULAR else NORMAL
         source[kind] = (source[kind] + 1) % len(pieces[kind])
         piece = pieces[kind][source[kind]]
         if beat.label == EARLY:
             piece = aberrant.conducted(piece, beat.rr / max(rr, beat.rr))
-        if kind == NORMAL:
-            piece = repolarization.after(piece, beat.rr / usual)
         if kind == NORMAL and beat.p != "own":
             piece = other.instead(piece, present=beat.p == "other")
         signal[r - BEFORE : r + AFTER] += piece
@@ -162,7 +158,6 @@ def _laid(
         samples.append(r)
         labels.append(beat.label)
         rr = beat.rr
-        usual += _USUAL_RATE * (rr - usual)
     if fibrillates.any():
         fibrillates = ndimage.uniform_filter1d(fibrillates, FADES)
         signal += fibrillates * fibrillation(rng, len(signal)) * float(rng.uniform(0.0, 0.06))

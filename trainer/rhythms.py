@@ -34,11 +34,6 @@ _FIBRILLATION_BESIDE = (0.0, 0.0, 0.08, 0.17)
 """Share of fibrillation beside it, one of these a patient: its beats have no P wave like the sinus node's and are N."""
 
 
-_ECTOPIC_P: tuple[PWave, ...] = ("other", "own", "none")
-_ECTOPIC_P_SHARES = (0.67, 0.18, 0.15)
-"""Of patients whose supraventricular beats have such a P wave: those of the node have none."""
-
-
 @dataclass(frozen=True)
 class RhythmBeat:
     """One beat of a rhythm."""
@@ -86,7 +81,7 @@ def drawn(rng: Random, seconds: float, *, ventricular: bool, fibrillating: bool 
     fibrillating = fibrillating or rng.random() < _FIBRILLATING
     sick = rng.random() < _SICK
     paroxysms = rng.random() < 0.2
-    other_p = _ECTOPIC_P[int(rng.choice(len(_ECTOPIC_P), p=_ECTOPIC_P_SHARES))]
+    other_p: PWave = "other" if rng.random() < 0.8 else "own"
     chance = float(rng.uniform(0.0, 0.12)) if ventricular and rng.random() < 0.6 else 0.0
     patient = _Patient(ectopic, chance, other_p)
     episodes: tuple[Episode, ...] = (_flutter,) if fluttering else (_fibrillation,)
@@ -206,11 +201,10 @@ def _bigeminy(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rh
 def _sick_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """An atrial focus leads, a slow sinus node comes in where it pauses."""
     slow, faster, few = rr * rng.uniform(1.1, 1.6), rr * rng.uniform(0.75, 1.0), rng.uniform(0.05, 0.5)
-    p: PWave = "own" if patient.other_p == "own" else "other"  # the atria lead, not the node
     out: list[RhythmBeat] = []
     for _ in range(length // 8):
         for _ in range(int(rng.geometric(few))):
-            out.append(RhythmBeat(EARLY, _early(faster * _about(rng, 0.05)), p))
+            out.append(RhythmBeat(EARLY, _early(faster * _about(rng, 0.05)), patient.other_p))
         out += [RhythmBeat(NORMAL, slow * _about(rng, 0.08)) for _ in range(int(rng.geometric(0.6)))]
     return out
 

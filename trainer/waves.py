@@ -1,4 +1,4 @@
-"""What beats of a composed rhythm have besides their own waves: other P waves, flutter, fibrillation, aberrancy, rate.
+"""What beats of a composed rhythm have besides their own waves: other P waves, flutter and fibrillation, aberrancy.
 
 A piece is what is cut out of a recording around a beat (``trainer.composition``). What is drawn is one patient's. All
 of it is this project's own.
@@ -37,15 +37,14 @@ _LATE_SIZE = (0.05, 0.4)
 _LATE_AT_S = (0.03, 0.075)
 """Range of s after R at which it stands."""
 _LATE_WIDTH_S = (0.008, 0.022)
-_QT_EXPONENT = (0.05, 0.35)
-"""Range of the power of an interval, in those before, with which repolarization takes longer: as a third to a half of
-it, after Bazett (1920) and Fridericia (1920), and less, since from beat to beat it follows with a delay."""
-_T_EXPONENT = (-0.2, 0.8)
-"""Range of the same of the T wave's height."""
-_MOST = (0.5, 1.5)
-"""Between which an interval, in those before, counts."""
+_SHORTER = 0.6
+"""Chance that the early beats' repolarization is another than that of those in time."""
+_QT = (0.85, 1.0)
+"""Range of its time, in that of the others: it is shorter after a short interval."""
+_T_SIZE = (0.5, 1.2)
+"""Range of its height likewise."""
 _EARLY = (0.5, 0.9)
-"""Share of the interval before after which all of that wave is seen, and nothing of it."""
+"""Share of the interval before after which all of this is seen, and nothing of it."""
 
 
 def line(piece: Doubles) -> Doubles:
@@ -100,37 +99,28 @@ class Flutter:
 
 
 class Aberrancy:
-    """A late part of the complex of a patient's early beats, the larger the earlier they are: a bundle is still
-    refractory then. They stay supraventricular, whatever they look like."""
+    """How a patient's early beats are conducted: as the others, or with a late part of the complex (a bundle that is
+    still refractory) and a repolarization of their own, the more so the earlier they are. They stay supraventricular,
+    whatever they look like."""
 
     def __init__(self, rng: Random, height: float) -> None:
-        size = rng.uniform(*_LATE_SIZE) * (-1.0 if rng.random() < 0.5 else 1.0)
-        self._size = height * size if rng.random() < _ABERRANT else 0.0
+        late = rng.uniform(*_LATE_SIZE) * (-1.0 if rng.random() < 0.5 else 1.0)
+        self._late = height * late if rng.random() < _ABERRANT else 0.0
         self._at, self._width = rng.uniform(*_LATE_AT_S), rng.uniform(*_LATE_WIDTH_S)
+        qt, size = rng.uniform(*_QT), rng.uniform(*_T_SIZE)
+        self._qt, self._t = (qt, size) if rng.random() < _SHORTER else (1.0, 1.0)
 
     def conducted(self, piece: Doubles, early: float) -> Doubles:
         """The piece as it is where it comes after ``early`` times the interval before."""
-        seconds = np.arange(-BEFORE, AFTER) / FS
-        late = np.exp(-((seconds - self._at) ** 2) / (2 * self._width**2))
-        return piece + self._size * float(np.interp(early, _EARLY, (1.0, 0.0))) * late
-
-
-class Repolarization:
-    """How a patient's T wave follows the rate from beat to beat: after a short interval it is sooner over, and mostly
-    lower, whatever the beat's class."""
-
-    def __init__(self, rng: Random) -> None:
-        self._time, self._height = rng.uniform(*_QT_EXPONENT), rng.uniform(*_T_EXPONENT)
-
-    def after(self, piece: Doubles, interval: float) -> Doubles:
-        """The piece as it is after so many of the usual intervals."""
-        share = float(np.clip(interval, *_MOST))
         t = np.arange(len(piece) - QRS.stop)
-        taken = np.interp(t / share**self._time, t, piece[QRS.stop :], right=0.0)
         changed = piece.copy()
-        # The complex goes over into the T wave.
-        changed[QRS.stop :] = taken * (1.0 + (share**self._height - 1.0) * np.minimum(t / FADES, 1.0))
-        return changed
+        faded = np.minimum(t / FADES, 1.0)  # the complex goes over into the T wave
+        after = np.interp(t / self._qt, t, piece[QRS.stop :], right=0.0)
+        changed[QRS.stop :] = after * (1.0 + (self._t - 1.0) * faded)
+        if self._late:
+            seconds = np.arange(-BEFORE, AFTER) / FS
+            changed += self._late * np.exp(-((seconds - self._at) ** 2) / (2 * self._width**2))
+        return piece + (changed - piece) * float(np.interp(early, _EARLY, (1.0, 0.0)))
 
 
 def fibrillation(rng: Random, length: int) -> Doubles:
