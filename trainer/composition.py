@@ -140,7 +140,7 @@ def _laid(
         r = int(at * FS)
         if r + AFTER >= len(signal):
             break
-        if beat.waves:
+        if beat.waves and samples:
             signal[before:r] += flutter.between(r - before, beat.waves)
         elif beat.p == "none":
             fibrillates[before:r] = 1.0

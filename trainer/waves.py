@@ -26,7 +26,7 @@ _KIN_SHARE = (-1.0, 1.0)
 """Range of its height in theirs."""
 _KIN_LATER_S = (0.012, 0.05)
 """Range of s by which it is earlier or later."""
-_FLUTTER_SIZE = (0.03, 0.2)
+_FLUTTER_SIZE = (0.02, 0.12)
 """Range of the height of flutter waves, in heights of the complexes."""
 FADES = int(0.2 * FS)
 """Samples over which fibrillatory waves come and go."""
@@ -89,7 +89,7 @@ class Flutter:
     def __init__(self, rng: Random, height: float) -> None:
         self._size = height * float(np.exp(rng.uniform(*np.log(_FLUTTER_SIZE))))
         self._first, self._second = rng.uniform(0.0, 2 * np.pi, 2)
-        self._saw = rng.uniform(0.0, 0.6)
+        self._saw = rng.uniform(0.0, 0.3)
 
     def between(self, samples: int, waves: float) -> Doubles:
         """So many waves from one R peak to the next, mV."""

@@ -56,16 +56,16 @@ def test_none_is_present_where_none_is_wanted(piece):
 
 
 def test_flutter_keeps_step_with_the_beats(piece, monkeypatch):
-    """What stands before each complex is the same, however many waves went by."""
+    """What stands before each complex is the same, however many waves went by; none go before the first."""
     beats = [RhythmBeat(NORMAL, 0.25 * n, "none", waves=float(n)) for n in (3, 2, 4, 3, 2, 5, 3)]
     with_waves = laid(beats, piece)
     monkeypatch.setattr(waves, "_FLUTTER_SIZE", (1e-9, 1e-9))
     flutter = with_waves - laid(beats, piece)
     at = np.round((1.0 + np.cumsum([beat.rr for beat in beats])) * FS).astype(int)
-    before = np.stack([flutter[r - 60 : r - 2] for r in at])
+    before = np.stack([flutter[r - 60 : r - 2] for r in at[1:]])
     assert np.corrcoef(before).min() > 0.98
     assert 0.02 < np.abs(before).max() < 0.35
-    assert np.abs(flutter[: at[0] - 300]).max() == 0.0
+    assert np.abs(flutter[: at[0]]).max() == 0.0
 
 
 def test_fibrillation_is_where_the_atria_fibrillate_and_nowhere_else(piece):
