@@ -4,8 +4,8 @@ After Yao et al. 2021, "Interpretation of Electrocardiogram Heartbeat by CNN and
 Deviations: the GRU runs over a patient's successive beats, not over the samples of one beat, so that its state is
 what is known of this patient; the beat is seen beside the patient's own template; rhythm features join behind the
 convolutions; strides instead of pooling; three members judge, and the mean of their probabilities holds
-(docs/decisions/0011). Two see waveform and features, one the features alone: of patients whom it has not learnt from it
-knows as much of rhythms as the others, for a tenth of the work.
+(docs/decisions/0011). One sees waveform and features, two the features alone: of patients whom they have not learnt
+from they know as much of rhythms, for a tenth of the work.
 
 The network keeps no state: ``step(seen, hidden) -> (logits, hidden)``. It is parted in two, because the first half
 has no memory: ``look`` sees any number of beats at once, of one patient or of many; ``step`` takes one beat of each
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from monitor.beats import CHANNELS, FEATURES, LENGTH
 from monitor.events import CLASSES
 
-_SEES_WAVEFORM = (True, True, False)
+_SEES_WAVEFORM = (True, False, False)
 """Of each member."""
 MEMBERS = len(_SEES_WAVEFORM)
 _STATE = 64
