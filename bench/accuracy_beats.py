@@ -2,7 +2,7 @@
 
     for seed in 0 1 2 3 4; do ecg-train fit --final --set seed=$seed --out runs/ds1-$seed; done
     python -m bench.accuracy_beats runs/ds1-*
-    for part in 1 2 3 4; do ecg-train fit --protocol svdb-$part --set steps=2600 --out runs/svdb-$part; done
+    for part in 1 2 3 4; do ecg-train fit --protocol svdb-$part --out runs/svdb-$part; done
     python -m bench.accuracy_beats --parts runs/svdb-*
 
 Each folder's weights are scored on the records that their protocol tests with: the whole pipeline, our own R peaks,

@@ -40,7 +40,7 @@ _STATE = "state.safetensors"
 class Recipe(Mixture, frozen=True, kw_only=True):
     """Everything that a training depends on besides the data; stored with the weights."""
 
-    steps: Count = 2000
+    steps: Count = 2600
     """Of the optimizer: the rate rises over the first 40, then falls to zero along a cosine."""
     dropout: Below1 = 0.2
     temper: Amount = 0.25
