@@ -51,7 +51,7 @@ class Member(nn.Module):
     def forward(self, seen: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """seen [T, B, seen], hidden [B, state] → logits [T, B, class], hidden [B, state]"""
         seen = self.dropout(seen)
-        remembered, last = self.gru(seen, hidden.unsqueeze(0))
+        remembered, last = self.gru(seen, hidden.unsqueeze(0).contiguous())  # cuDNN and the exporter ask for it
         logits: Tensor = self.head(torch.cat((seen, self.dropout(remembered)), dim=-1))
         return logits, last.squeeze(0)
 

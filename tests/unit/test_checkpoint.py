@@ -63,8 +63,8 @@ def contract(**changes):
         (contract(window=(3, 100, 50)), "another window"),
         (lambda t, m: m.pop("contract"), "no metadata"),
         (lambda t, m: m.update(origin="{"), "no metadata"),
-        (lambda t, m: t.pop("embed.bias"), "do not fit"),
-        (lambda t, m: t["embed.bias"].fill_(float("nan")), "not numbers"),
+        (lambda t, m: t.pop("members.0.embed.bias"), "do not fit"),
+        (lambda t, m: t["members.0.embed.bias"].fill_(float("nan")), "not numbers"),
     ],
 )
 def test_others_are_refused_with_one_line(weights, change, words):
