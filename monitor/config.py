@@ -174,6 +174,7 @@ class AlarmSettings(_Section, frozen=True, kw_only=True):
     vt_rare: Share
     vt_faster: Positive
     vt_slow_bpm: Annotated[float, Meta(ge=0)]
+    vt_slow_noisy_bpm: Annotated[float, Meta(ge=0)]
     vt_alike_ratio: Annotated[float, Meta(gt=1)]
     vt_alike: Share
     same_s: Annotated[float, Meta(ge=0)]

@@ -71,7 +71,8 @@ def _one_focus(run: list[Seen], settings: AlarmSettings) -> bool:
 def vt(patient: Patient, settings: AlarmSettings) -> Finding | None:
     """So many ventricular beats in a row, at the rate; or the waves of a tachycardia, whatever its beats were taken
     for. A beat that is not quite a ventricular one to the classifier does not break the row if the others make up
-    for it; nor does a fusion beat, but fusion beats alone are none. A slow one has one shape of beat."""
+    for it; nor does a fusion beat, but fusion beats alone are none. A slow one has one shape of beat, and in doubtful
+    signal so does a faster one."""
     run = tail(patient, lambda beat: beat.v + beat.f >= settings.vt_least)
     n = settings.vt_beats
     # The intervals between the run's last n beats: the one that leads into the run is not the run's own.
@@ -79,7 +80,8 @@ def vt(patient: Patient, settings: AlarmSettings) -> Finding | None:
     found = between(last) if len(run) >= n else None
     sure = sum(beat.v for beat in last) >= settings.vt_mean * n
     rate = bpm(found) if found is not None else 0.0
-    shaped = rate >= settings.vt_slow_bpm or _one_focus(last, settings)
+    good = sum(beat.good for beat in last) > settings.extreme_good * n
+    shaped = rate >= (settings.vt_slow_bpm if good else settings.vt_slow_noisy_bpm) or _one_focus(last, settings)
     if sure and rate >= settings.vt_bpm and shaped and _stands_out(patient, "vt", run, rate, settings):
         return Finding(
             onset=run[0].sample, message=f"ventricular tachycardia: {rate:.0f}/min", value=round(rate, 1),
