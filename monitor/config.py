@@ -180,6 +180,9 @@ class AlarmSettings(_Section, frozen=True, kw_only=True):
     same_s: Annotated[float, Meta(ge=0)]
     v_least: Share
     v_run_beats: Count
+    v_run_least: Share
+    v_run_mean: Share
+    v_run_sure: Share
     v_rhythm_beats: Count
     svt_beats: Count
     svt_bpm: Positive

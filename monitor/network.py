@@ -3,16 +3,14 @@
 After Yao et al. 2021, "Interpretation of Electrocardiogram Heartbeat by CNN and GRU" (10.1155/2021/6534942).
 Deviations: the GRU runs over a patient's successive beats, not over the samples of one beat, so that its state is
 what is known of this patient; the beat is seen beside the patient's own template; rhythm features join behind the
-convolutions; strides instead of pooling; three members judge, and the mean of their probabilities holds
+convolutions; strides instead of pooling; three members judge, and a mean of their probabilities holds
 (docs/decisions/0011). One sees waveform and features, two the features alone: of patients whom they have not learnt
-from they know as much of rhythms, for a tenth of the work.
+from they know as much of rhythms, for a tenth of the work. The first counts as much as these two together.
 
 The network keeps no state: ``step(seen, hidden) -> (logits, hidden)``. It is parted in two, because the first half
 has no memory: ``look`` sees any number of beats at once, of one patient or of many; ``step`` takes one beat of each
 patient further.
 """
-
-import math
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +21,8 @@ from monitor.events import CLASSES
 _SEES_WAVEFORM = (True, False, False)
 """Of each member."""
 MEMBERS = len(_SEES_WAVEFORM)
+_SHARES = (0.5, 0.25, 0.25)
+"""Of each member in the verdict."""
 _STATE = 64
 """Size of a patient's state in one member."""
 _SEEN = 64
@@ -121,8 +121,9 @@ class Network(nn.Module):
 
 
 def together(logits: Tensor) -> Tensor:
-    """Logits [..., class] of the mean of the members' probabilities; logits of the members [..., MEMBERS, class]."""
-    return torch.logsumexp(torch.log_softmax(logits, dim=-1), dim=-2) - math.log(MEMBERS)
+    """Logits [..., class] of the weighted mean of the members' probabilities; theirs are [..., MEMBERS, class]."""
+    shares = torch.tensor(_SHARES, device=logits.device).unsqueeze(-1)
+    return torch.logsumexp(torch.log_softmax(logits, dim=-1) + shares.log(), dim=-2)
 
 
 def parameters(network: nn.Module) -> int:

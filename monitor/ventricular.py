@@ -61,10 +61,15 @@ def _stands_out(patient: Patient, kind: str, run: list[Seen], rate: float, setti
     return rate >= settings.vt_faster * 60 * FS / median(known)
 
 
-def _one_focus(run: list[Seen], settings: AlarmSettings) -> bool:
-    """Whether beats that follow each other mostly have one polarity and about one height."""
+def _alike(a: Seen, b: Seen, settings: AlarmSettings) -> bool:
+    """Whether two beats have one polarity and about one height."""
     most = settings.vt_alike_ratio
-    like = sum(a.amplitude != 0 and 1 / most <= b.amplitude / a.amplitude <= most for a, b in pairwise(run))
+    return a.amplitude != 0 and 1 / most <= b.amplitude / a.amplitude <= most
+
+
+def _one_focus(run: list[Seen], settings: AlarmSettings) -> bool:
+    """Whether beats that follow each other are mostly alike."""
+    like = sum(_alike(a, b, settings) for a, b in pairwise(run))
     return like >= settings.vt_alike * (len(run) - 1)
 
 
@@ -101,8 +106,19 @@ def _sure(settings: AlarmSettings) -> Callable[[Seen], bool]:
 
 
 def _run(patient: Patient, kind: str, settings: AlarmSettings) -> list[Seen]:
-    """The ventricular beats at the end; once the alert is there, one in doubt does not end it."""
-    return tail(patient, is_v if patient.holds(kind) else _sure(settings))
+    """The ventricular beats at the end, if together they are sure enough: one in doubt is made up for by the others
+    and is like the one before or behind it, or it is a T wave, or noise, between two. Once the alert is there, one in
+    doubt does not end it."""
+    if patient.holds(kind):
+        return tail(patient, is_v)
+    run = tail(patient, lambda beat: is_v(beat) and beat.v >= settings.v_run_least)
+    last = run[-settings.v_run_beats :]
+    if not last or sum(beat.v for beat in last) < settings.v_run_mean * len(last):
+        return []
+    like = [_alike(a, b, settings) for a, b in pairwise(last)]
+    beside = zip([False, *like], [*like, False], strict=True)
+    believed = all(beat.v >= settings.v_run_sure or any(pair) for beat, pair in zip(last, beside, strict=True))
+    return run if believed else []
 
 
 def v_rhythm(patient: Patient, settings: AlarmSettings) -> Finding | None:

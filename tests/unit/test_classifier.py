@@ -44,9 +44,11 @@ def test_the_state_is_an_argument():
         torch.testing.assert_close(hidden, last)
 
 
-def test_the_committees_probabilities_are_the_mean_of_its_members():
+def test_in_the_committee_the_first_counts_as_much_as_the_others_together():
     logits = torch.randn(4, MEMBERS, 5)
-    torch.testing.assert_close(together(logits).softmax(-1), logits.softmax(-1).mean(-2))
+    first, *others = logits.softmax(-1).unbind(-2)
+    torch.testing.assert_close(together(logits).softmax(-1), 0.5 * first + 0.5 * sum(others) / len(others))
+    assert torch.isfinite(together(torch.tensor([[600.0, 0.0, 0.0, 0.0, 0.0]] * MEMBERS))).all()
 
 
 def test_each_member_may_be_shown_other_features():
