@@ -59,7 +59,7 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 	$(BIN)/python -m bench.accuracy_beats --parts $(foreach part,$(PARTS),runs/svdb-$(part))
 	$(BIN)/ecg-train fit --protocol within-patients $(WITHIN) --set steps=4000 --out runs/within
 	$(BIN)/ecg-train evaluate --protocol within-patients --weights runs/within/weights.safetensors
-	$(BIN)/ecg-train fit --protocol within-patients-rebalanced $(WITHIN) --set steps=1800 --out runs/rebalanced
+	$(BIN)/ecg-train fit --protocol within-patients-rebalanced $(WITHIN) --set steps=3000 --out runs/rebalanced
 	$(BIN)/ecg-train evaluate --protocol within-patients-rebalanced --weights runs/rebalanced/weights.safetensors
 	$(BIN)/python -m bench.beats_speed
 	$(BIN)/python -m bench.accuracy_alarms
