@@ -28,6 +28,8 @@ _KIN_LATER_S = (0.012, 0.05)
 """Range of s by which it is earlier or later."""
 _FLUTTER_SIZE = (0.02, 0.12)
 """Range of the height of flutter waves, in heights of the complexes."""
+_MOST_SAW = 0.3
+"""Most that such a wave's second harmonic may have of the first: it is more a saw's tooth than a sine."""
 FADES = int(0.2 * FS)
 """Samples over which fibrillatory waves come and go."""
 _ABERRANT = 0.35
@@ -37,6 +39,7 @@ _LATE_SIZE = (0.05, 0.4)
 _LATE_AT_S = (0.03, 0.075)
 """Range of s after R at which it stands."""
 _LATE_WIDTH_S = (0.008, 0.022)
+"""Range of its standard deviation, s."""
 _SHORTER = 0.6
 """Chance that the early beats' repolarization is another than that of those in time."""
 _QT = (0.85, 1.0)
@@ -89,7 +92,7 @@ class Flutter:
     def __init__(self, rng: Random, height: float) -> None:
         self._size = height * float(np.exp(rng.uniform(*np.log(_FLUTTER_SIZE))))
         self._first, self._second = rng.uniform(0.0, 2 * np.pi, 2)
-        self._saw = rng.uniform(0.0, 0.3)
+        self._saw = rng.uniform(0.0, _MOST_SAW)
 
     def between(self, samples: int, waves: float) -> Doubles:
         """So many waves from one R peak to the next, mV."""
