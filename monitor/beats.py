@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor import deviation, intervals, p_waves
+from monitor import atrial_waves, deviation, intervals, p_waves
 from monitor.detector_layout import AFTER, BEFORE, WINDOW
 from monitor.events import FS, Floats
 from monitor.filters import Doubles, compiled
@@ -65,12 +65,13 @@ _OWN = (
     "search_back",
     "quality",
 )
-FEATURES = (*intervals.FEATURES, *p_waves.FEATURES, *deviation.FEATURES, *_OWN)
+FEATURES = (*intervals.FEATURES, *p_waves.FEATURES, *deviation.FEATURES, *atrial_waves.FEATURES, *_OWN)
 """Names of the features, in their order; part of a checkpoint's metadata, so that a mismatch is refused."""
 
 _P_AT = len(intervals.FEATURES)
 _DEVIATION_AT = _P_AT + len(p_waves.FEATURES)
-_OWN_AT = _DEVIATION_AT + len(deviation.FEATURES)
+_WAVES_AT = _DEVIATION_AT + len(deviation.FEATURES)
+_OWN_AT = _WAVES_AT + len(atrial_waves.FEATURES)
 
 STATE = np.dtype(
     [
@@ -79,6 +80,7 @@ STATE = np.dtype(
         *intervals.FIELDS,
         *p_waves.FIELDS,
         *deviation.FIELDS,
+        *atrial_waves.FIELDS,
         ("weight", "f8", (TEMPLATES,)),  # 0: unused
         ("beats", "f8", (TEMPLATES,)),
         ("template", "f8", (TEMPLATES, LENGTH)),
@@ -178,9 +180,10 @@ def step(
     atria = f[_P_AT:_DEVIATION_AT]
     intervals.measure(s, rr, f[:_P_AT])
     p = p_waves.measure(s, beat, s.template[dominant], CENTRE, shift, known, scale, atria)
-    of_complex, of_t = deviation.measure(
-        s, beat, s.template[dominant], CENTRE, shift, known, scale, f[_DEVIATION_AT:_OWN_AT]
+    of_complex, of_t, of_onset = deviation.measure(
+        s, beat, s.template[dominant], CENTRE, shift, known, scale, f[_DEVIATION_AT:_WAVES_AT]
     )
+    share, height = atrial_waves.measure(s, beat, CENTRE, rr, scale, f[_WAVES_AT:_OWN_AT])
     shape_f = f[_OWN_AT:]
     shape_f[0] = alike
     shape_f[1] = log_ratio(max(own, 0.01), scale)
@@ -198,12 +201,13 @@ def step(
     p_waves.learn(s, p, alike, timed, f[intervals.RR_32], atria)
     intervals.learn(s, rr)
     if known and alike >= _ALIKE and quality < UNUSABLE:
-        deviation.learn(s, of_complex, of_t)
+        deviation.learn(s, of_complex, of_t, of_onset)
     s.last = sample
     s.count += 1
     s.previous[:] = beat
     if quality >= UNUSABLE:
         return  # a shape that is mostly noise teaches nothing
+    atrial_waves.learn(s, rr, share, height)
     for k in range(TEMPLATES):
         s.weight[k] *= _FADE
     ratio = 1.0

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from monitor.checkpoint import save
 from monitor.config import Settings
 from monitor.errors import UserError
-from monitor.events import CLASSES
+from monitor.events import CLASSES, BeatClass
 from monitor.network import HIDDEN, MEMBERS, Network, together
 from replay import physionet
 from trainer import parallel, resume
@@ -59,6 +59,10 @@ class Recipe(Mixture, frozen=True, kw_only=True):
     vary: Amount = 0.3
     """How far features are varied from patient to patient: standard deviation of a factor, and of a shift in that of
     the feature over all beats."""
+    s_logit: float = 0.0
+    """Added to the logit of S in the weights that are written: who has learnt from few patients with S, and from many
+    composed rhythms that are normal, believes too little in S elsewhere (logit adjustment, Menon et al. 2021,
+    arXiv:2007.07314; deviation: by as much as helps patients that are not tested, LOG.md, not by the class's share)."""
     mixed: bool = True
     """Products in bfloat16, weights and sums in float32: half the time on a GPU, or with AVX-512 BF16 or AMX."""
     reports: Count = 4
@@ -221,6 +225,7 @@ def fit(
     path = out / "weights.safetensors"
     if rank == 0:
         chosen, figures = (best, log[-1 - waited(log)]) if recipe.patience else (kept, log[-1])
+        chosen.raise_logit(BeatClass.S, recipe.s_logit)
         save(path, chosen, origin(protocol, recipe, settings, figures))
         with (out / "log.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(log[0]))

@@ -52,6 +52,24 @@ def test_a_wide_complex_has_less_steep_flanks(width, sign):
     assert sign * f[20, AT["steepness"]] > 0.3
 
 
+def test_a_wide_complex_lasts_longer():
+    f = see([shape(t=0.0)] * 20 + [shape(t=0.0, width=0.03)], 0.001)
+    assert abs(f[19, AT["longer"]]) < 0.05
+    assert f[20, AT["longer"]] > 0.5
+    assert f[20, AT["duration"]] - f[19, AT["duration"]] == pytest.approx(f[20, AT["longer"]], abs=0.05)
+
+
+def test_a_late_part_of_the_complex_is_no_other_beginning():
+    """A bundle that is refractory delays the end of a complex; a ventricular beat begins otherwise."""
+    late = shape() + 0.4 * np.exp(-((T - 0.06) ** 2) / (2 * 0.012**2))
+    early = shape() - 0.4 * np.exp(-((T + 0.06) ** 2) / (2 * 0.012**2))
+    of_late, of_early = (see([shape()] * 40 + [other])[40] for other in (late, early))
+    assert of_late[AT["complex_unusual"]] > 1.5
+    assert of_early[AT["complex_unusual"]] > 1.5
+    assert of_early[AT["onset_unusual"]] > 1.5
+    assert of_late[AT["onset_unusual"]] < of_early[AT["onset_unusual"]] - 1.0
+
+
 @pytest.mark.parametrize(
     ("last", "quality"), [(-1.5 * shape(width=0.05), 0), (shape(), beats.UNUSABLE)], ids=["shape", "unusable"]
 )

@@ -37,6 +37,15 @@ def test_the_patients_that_test_are_never_learnt_from():
             assert not set(protocol.final().train) & set(protocol.test), protocol.name
 
 
+def test_the_man_of_202_is_not_learnt_from_where_patients_are_apart(data_dir):
+    assert "same" in (data_dir / "mitdb" / "202.hea").read_text()
+    for name in ("between-patients", "between-patients+svdb"):
+        protocol = PROTOCOLS[name]
+        assert "mitdb/202" in protocol.test
+        assert "mitdb/201" not in (*protocol.final().train, *protocol.test)
+        assert {f"mitdb/{record}" for record in DS1} - set(protocol.final().train) == {"mitdb/201"}
+
+
 def test_ds1_ds2_and_the_paced_are_all_of_mitdb_each_once():
     assert len(DS1) == len(DS2) == 22
     assert sorted(DS1 + DS2 + PACED) == sorted(set(MITDB))
@@ -211,6 +220,18 @@ def test_a_fit_is_the_same_twice_and_writes_what_it_says(settings, data_dir, tmp
     assert origin["protocol"] == "two"
     assert origin["recipe"]["steps"] == 4
     assert len((tmp_path / "a" / "log.csv").read_text().splitlines()) == 3
+
+
+def test_what_is_written_believes_more_in_s_by_what_the_recipe_says(settings, data_dir, tmp_path, prepared_once):
+    usual, leaning = (
+        load(train.fit(TWO, recipe, settings, tmp_path / f"{recipe.s_logit}", lambda step, row: None))[0]
+        for recipe in (SMALL, msgspec.structs.replace(SMALL, s_logit=0.5))
+    )
+    before, after = usual.state_dict(), leaning.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {f"members.{k}.head.2.bias" for k in range(MEMBERS)}
+    for name in changed:
+        torch.testing.assert_close(after[name] - before[name], torch.tensor([0.0, 0.5, 0.0, 0.0, 0.0]))
 
 
 def test_the_command_trains_and_says_where_the_weights_are(settings, data_dir, tmp_path, monkeypatch, capsys):
