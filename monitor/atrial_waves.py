@@ -16,7 +16,7 @@ import numpy as np
 
 from monitor.events import Floats
 from monitor.filters import Doubles, compiled
-from monitor.likeness import log_ratio
+from monitor.likeness import FS, log_ratio
 
 FEATURES = ("waves", "waves_usual", "waves_size")
 """Names of what :func:`measure` writes, in order."""
@@ -29,7 +29,6 @@ _FREE_S = 0.8
 """RR interval, s, from which the T wave before is over when the stretch begins."""
 _RATES = np.arange(200.0, 421.0, 22.0) / 60.0
 """Hz: of flutter slowed by drugs, to that of coarse fibrillation."""
-_FS = 180.0
 _RATE = 1.0 / 8.0
 """Share by which a beat moves what is usual: flutter comes and goes."""
 _SMALLEST = 0.003
@@ -46,7 +45,7 @@ FIELDS = [
 
 def _bases() -> tuple[Doubles, Doubles]:
     """Orthonormal: of parabolas [3, sample], and of the waves of every rate, parabolas taken off, [rate, 2, sample]."""
-    t = np.arange(_TO - _FROM) / _FS
+    t = np.arange(_TO - _FROM) / FS
     slow = np.linalg.qr(np.vander(t - t.mean(), 3))[0].T
     waves = []
     for rate in _RATES:

@@ -1,9 +1,9 @@
 """Beat windows and features: what the network sees of a heartbeat. The trainer uses these very functions.
 
 A beat becomes three channels of waveform (the beat, the patient's own dominant shape, and their difference) and a
-vector of features: of its interval (``intervals``), of its P wave (``p_waves``), of how unlike the
-dominant shape it is (``deviation``), of likeness to all shapes. All of it is causal: it is made from this beat's window
-and from what came before, never from the beat that follows.
+vector of features: of its interval (``intervals``), of its P wave (``p_waves``), of how unlike the dominant shape it is
+(``deviation``), of waves of flutter before it (``atrial_waves``), of likeness to all shapes. All of it is causal: it is
+made from this beat's window and from what came before, never from the beat that follows.
 
 The patient's shapes are kept as a few running templates, clustered online as beats come (after Lagerholm et al. 2000,
 10.1109/10.846677, who clustered whole records; deviation: leader clustering by correlation, since it streams).

@@ -3,7 +3,9 @@
 A correlation of .9 is a ventricular beat in one patient, and noise in the next. So differences are told in units of the
 patient's own: those of the beats whose complex is of the dominant shape. Two further signs are the field's old ones. A
 beat that begins in the ventricles repolarizes in another order, so its T wave differs even where its complex hardly
-does; a supraventricular one keeps the T wave of a normal beat. And a wide complex has less steep flanks for its size.
+does; a supraventricular one keeps the T wave of a normal beat. And a wide complex has less steep flanks for its size,
+and lasts longer. Where a bundle is still refractory, a supraventricular beat is wide too; but it begins as the others
+do.
 
 Laws: made of the past alone; ``measure`` changes nothing, ``learn`` takes the beat in.
 """
@@ -13,7 +15,7 @@ from typing import Any
 
 from monitor.events import Floats
 from monitor.filters import Doubles, compiled
-from monitor.likeness import likeness, log_ratio, mean_square
+from monitor.likeness import FS, likeness, log_ratio, mean_square
 
 FEATURES = ("complex_unusual", "t_likeness", "t_unusual", "steepness", "onset_unusual", "duration", "longer")
 """Names of what :func:`measure` writes, in order."""
@@ -29,7 +31,6 @@ _WITHIN = (0.04, 0.96)
 """Shares of the squared slopes between which the complex lasts."""
 _USUAL_S = 0.08
 """s; a duration that others are compared with."""
-_FS = 180.0
 _T = (18, 56)
 """Likewise, +0.1 … +0.31 s: the ST segment and what the window holds of the T wave."""
 AFTER = _T[1]
@@ -81,7 +82,7 @@ def duration(beat: Doubles, first: int, last: int) -> float:
         if below < _WITHIN[1] <= below + share:
             end = n + (_WITHIN[1] - below) / share
         below += share
-    return (end - begin) / _FS
+    return (end - begin) / FS
 
 
 @compiled
@@ -115,9 +116,9 @@ def measure(
     there = slope_share(template, r + _COMPLEX[0], r + _COMPLEX[1])
     if own > 0.0 and there > 0.0:
         f[3] = 0.5 * log_ratio(own, there)
-    lasts = max(duration(beat, r + _DURATION[0], r + _DURATION[1]), 1.0 / _FS)
+    lasts = max(duration(beat, r + _DURATION[0], r + _DURATION[1]), 1.0 / FS)
     f[5] = log_ratio(lasts, _USUAL_S)
-    f[6] = log_ratio(lasts, max(duration(template, r + _DURATION[0], r + _DURATION[1]), 1.0 / _FS))
+    f[6] = log_ratio(lasts, max(duration(template, r + _DURATION[0], r + _DURATION[1]), 1.0 / FS))
     return of_complex, of_t, of_onset
 
 

@@ -4,6 +4,8 @@ import math
 
 from monitor.filters import Doubles, compiled
 
+FS = 180.0
+"""Hz: beats are looked at at half the rate of the signal."""
 _MOST = 1.5
 """A ratio of four and a half, as a logarithm; more says nothing more."""
 
