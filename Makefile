@@ -10,6 +10,7 @@ PARTS := 1 2 3 4
 # Modules of tests side by side, the slow ones first: half of them wait for clocks. Four at the most, for memory.
 AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 BETWEEN := --set steps=5000 --set s_logit=0.6
+ALL := --set s_logit=0.3 --set v_logit=0.3
 WITHIN := --set dropout=0.1 --set smoothing=0.02 --set temper=0.15 --set second_lead=0.3 --set vary=0
 
 .PHONY: help demo test check format bench train clean
@@ -56,7 +57,7 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 	$(BIN)/python -m bench.rpeaks_speed
 	for seed in $(SEEDS); do $(BIN)/ecg-train fit --final $(BETWEEN) --set seed=$$seed --out runs/ds1-$$seed || exit 1; done
 	$(BIN)/python -m bench.accuracy_beats $(foreach seed,$(SEEDS),runs/ds1-$(seed))
-	for part in $(PARTS); do $(BIN)/ecg-train fit --protocol svdb-$$part --out runs/svdb-$$part || exit 1; done
+	for part in $(PARTS); do $(BIN)/ecg-train fit --protocol svdb-$$part $(ALL) --out runs/svdb-$$part || exit 1; done
 	$(BIN)/python -m bench.accuracy_beats --parts $(foreach part,$(PARTS),runs/svdb-$(part))
 	$(BIN)/ecg-train fit --protocol within-patients $(WITHIN) --set steps=4000 --out runs/within
 	$(BIN)/ecg-train evaluate --protocol within-patients --weights runs/within/weights.safetensors
@@ -69,7 +70,7 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 
 train: $(READY) ## the weights that ship, anew (half an hour)
 	$(BIN)/ecg-train qrs --out runs/qrs.safetensors
-	$(BIN)/ecg-train fit --protocol everything --set steps=6000 --out runs/everything
+	$(BIN)/ecg-train fit --protocol everything $(ALL) --set steps=6000 --out runs/everything
 
 clean: ## what was made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache runs

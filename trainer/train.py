@@ -60,9 +60,12 @@ class Recipe(Mixture, frozen=True, kw_only=True):
     """How far features are varied from patient to patient: standard deviation of a factor, and of a shift in that of
     the feature over all beats."""
     s_logit: float = 0.0
-    """Added to the logit of S in the weights that are written: who has learnt from few patients with S, and from many
-    composed rhythms that are normal, believes too little in S elsewhere (logit adjustment, Menon et al. 2021,
-    arXiv:2007.07314; deviation: by as much as helps patients that are not tested, LOG.md, not by the class's share)."""
+    """Added to the logit of S in the weights that are written: who has learnt from few patients with ectopic beats, and
+    from many composed rhythms without, believes too little in them elsewhere (logit adjustment, Menon et al. 2021,
+    arXiv:2007.07314; deviation: by as much as helps patients that were not learnt from, LOG.md, not by the share of the
+    class)."""
+    v_logit: float = 0.0
+    """The same of V."""
     mixed: bool = True
     """Products in bfloat16, weights and sums in float32: half the time on a GPU, or with AVX-512 BF16 or AMX."""
     reports: Count = 4
@@ -226,6 +229,7 @@ def fit(
     if rank == 0:
         chosen, figures = (best, log[-1 - waited(log)]) if recipe.patience else (kept, log[-1])
         chosen.raise_logit(BeatClass.S, recipe.s_logit)
+        chosen.raise_logit(BeatClass.V, recipe.v_logit)
         save(path, chosen, origin(protocol, recipe, settings, figures))
         with (out / "log.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(log[0]))

@@ -222,16 +222,16 @@ def test_a_fit_is_the_same_twice_and_writes_what_it_says(settings, data_dir, tmp
     assert len((tmp_path / "a" / "log.csv").read_text().splitlines()) == 3
 
 
-def test_what_is_written_believes_more_in_s_by_what_the_recipe_says(settings, data_dir, tmp_path, prepared_once):
+def test_what_is_written_believes_more_in_s_and_v_by_what_the_recipe_says(settings, data_dir, tmp_path, prepared_once):
     usual, leaning = (
         load(train.fit(TWO, recipe, settings, tmp_path / f"{recipe.s_logit}", lambda step, row: None))[0]
-        for recipe in (SMALL, msgspec.structs.replace(SMALL, s_logit=0.5))
+        for recipe in (SMALL, msgspec.structs.replace(SMALL, s_logit=0.5, v_logit=0.25))
     )
     before, after = usual.state_dict(), leaning.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {f"members.{k}.head.2.bias" for k in range(MEMBERS)}
     for name in changed:
-        torch.testing.assert_close(after[name] - before[name], torch.tensor([0.0, 0.5, 0.0, 0.0, 0.0]))
+        torch.testing.assert_close(after[name] - before[name], torch.tensor([0.0, 0.5, 0.25, 0.0, 0.0]))
 
 
 def test_the_command_trains_and_says_where_the_weights_are(settings, data_dir, tmp_path, monkeypatch, capsys):
