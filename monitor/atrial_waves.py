@@ -26,13 +26,14 @@ _FROM, _TO = -86, -15
 BEFORE = -_FROM
 """Samples that a window must have before R."""
 _FREE_S = 0.8
-"""RR interval, s, from which the T wave before is over when the stretch begins."""
+"""RR interval, s, from which most of the T wave before is over when the stretch begins, 0.32 s after that beat; a
+parabola takes what is left of it."""
 _RATES = np.arange(200.0, 421.0, 22.0) / 60.0
 """Hz: of flutter slowed by drugs, to that of coarse fibrillation."""
 _RATE = 1.0 / 8.0
 """Share by which a beat moves what is usual: flutter comes and goes."""
 _SMALLEST = 0.003
-"""In template sizes; waves are never taken for lower."""
+"""In template sizes; a logarithm needs something. (Under 0.022 all are alike.)"""
 _USUAL_SIZE = 0.1
 """In template sizes: a size that others are compared with."""
 

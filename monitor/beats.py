@@ -259,5 +259,6 @@ def empty(beats: int) -> tuple[Floats, Floats]:
 
 
 assert CENTRE >= p_waves.BEFORE, "the P wave lies inside the window"
+assert CENTRE >= atrial_waves.BEFORE, "flutter is fitted inside the window"
 assert CENTRE + deviation.AFTER + _SHIFT <= LENGTH, "the T wave lies inside the window, shifted or not"
 assert DECIMATION * (_QRS[1] - CENTRE + _SHIFT) < AFTER, "the compared part lies inside the window"

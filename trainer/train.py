@@ -63,7 +63,7 @@ class Recipe(Mixture, frozen=True, kw_only=True):
     """Added to the logit of S in the weights that are written: who has learnt from few patients with ectopic beats, and
     from many composed rhythms without, believes too little in them elsewhere (logit adjustment, Menon et al. 2021,
     arXiv:2007.07314; deviation: by as much as helps patients that were not learnt from, LOG.md, not by the share of the
-    class)."""
+    class). Figures that a training reports are without it."""
     v_logit: float = 0.0
     """The same of V."""
     mixed: bool = True
