@@ -21,8 +21,8 @@ from monitor.events import CLASSES, BeatClass
 _SEES_WAVEFORM = (True, False, False)
 """Of each member."""
 MEMBERS = len(_SEES_WAVEFORM)
-_SHARES = (0.5, 0.25, 0.25)
-"""Of each member in the verdict."""
+_LOG_SHARES = torch.tensor([0.5, 0.25, 0.25]).log().unsqueeze(-1)
+"""Of each member in the verdict, [MEMBERS, 1]; once, since every beat needs them."""
 _STATE = 64
 """Size of a patient's state in one member."""
 _SEEN = 64
@@ -130,8 +130,7 @@ class Network(nn.Module):
 
 def together(logits: Tensor) -> Tensor:
     """Logits [..., class] of the weighted mean of the members' probabilities; theirs are [..., MEMBERS, class]."""
-    shares = torch.tensor(_SHARES, device=logits.device).unsqueeze(-1)
-    return torch.logsumexp(torch.log_softmax(logits, dim=-1) + shares.log(), dim=-2)
+    return torch.logsumexp(torch.log_softmax(logits, dim=-1) + _LOG_SHARES.to(logits.device), dim=-2)
 
 
 def parameters(network: nn.Module) -> int:
