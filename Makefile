@@ -9,6 +9,7 @@ SEEDS := 0 1 2 3 4
 PARTS := 1 2 3 4
 # Modules of tests side by side, the slow ones first: half of them wait for clocks. Four at the most, for memory.
 AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+# Lengths and logits that suit who is learnt from: trainer/LOG.md.
 BETWEEN := --set steps=5000 --set s_logit=0.6
 ALL := --set s_logit=0.3 --set v_logit=0.3
 WITHIN := --set dropout=0.1 --set smoothing=0.02 --set temper=0.15 --set second_lead=0.3 --set vary=0
