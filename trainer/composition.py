@@ -14,11 +14,13 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from monitor.events import FS
+from trainer.background import Background, smoothed
 from trainer.dataset import Recording
 from trainer.rhythms import EARLY, NORMAL, VENTRICULAR, Random, RhythmBeat, drawn
 from trainer.waves import AFTER, BEFORE, FADES, QRS, Aberrancy, Flutter, OtherP, P, fibrillation, line
 
 Doubles = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 _TAPER = int(0.04 * FS)
 _FEWEST_NORMAL = 12
@@ -44,6 +46,28 @@ _COMPLEX_ENDS = (QRS.stop - FS // 50, QRS.stop + FS // 20)
 """Samples of a piece between which the one goes over into the other."""
 
 
+_LENT_WAVES = 0.7
+"""Chance that fibrillation's waves are a recording's, where one lends them, and not drawn."""
+_LENT_LEVEL = (0.4, 1.4)
+"""Range of their level, in heights of the complexes."""
+
+
+@dataclass(frozen=True)
+class Fibrillatory:
+    """Waves of fibrillation to lend, in normal heights of their own patient's complexes."""
+
+    waves: Background
+
+    @classmethod
+    def of(cls, recording: Recording) -> "Fibrillatory | None":
+        """Those of a recording of fibrillation; None where there is too little of it."""
+        pieces = _pieces(recording, NORMAL)
+        if len(pieces) < _FEWEST_NORMAL:
+            return None
+        left = _background(recording, smoothed(pieces))
+        return None if left is None else cls(left.scaled(1.0 / _height(pieces)))
+
+
 @dataclass(frozen=True)
 class Ventricular:
     """Ventricular beats to lend, in normal heights of their own patient's complexes."""
@@ -57,13 +81,15 @@ class Ventricular:
         normal = _pieces(recording, NORMAL)
         if len(pieces) < _LENDS or len(normal) < _FEWEST_NORMAL:
             return None
-        return cls(tuple(piece / _height(normal) for piece in pieces))
+        height = _height(normal)
+        return cls(tuple(piece / height for piece in pieces))
 
     def lent(self, rng: Random, normal: list[Doubles]) -> list[Doubles]:
         """Some of them as a patient with these ``normal`` beats might have them."""
         first = int(rng.integers(0, len(self.pieces)))
         sign = -1.0 if rng.random() < _INVERTED else 1.0
-        pieces = [sign * _height(normal) * piece for piece in self.pieces[first : first + _LENT]]
+        height = sign * _height(normal)
+        pieces = [height * piece for piece in self.pieces[first : first + _LENT]]
         if rng.random() >= _BLENDED:
             return pieces
         bare = OtherP(rng)
@@ -90,6 +116,7 @@ def composed(
     seconds: float,
     *,
     lender: Ventricular | None = None,
+    waves: Fibrillatory | None = None,
     fibrillating: bool = False,
 ) -> Recording | None:
     """``seconds`` of a drawn rhythm made of the recording's beats; None where it has too few normal ones.
@@ -99,16 +126,26 @@ def composed(
         rng: what everything is drawn from.
         seconds: s.
         lender: whose ventricular beats are taken instead.
+        waves: whose are lent where the rhythm fibrillates, if it is not ``fibrillating`` itself.
         fibrillating: the recording is of atrial fibrillation: its beats have no P wave, and no rhythm but this one.
     """
     pieces = {label: _pieces(recording, label) for label in (NORMAL, VENTRICULAR)}
     if len(pieces[NORMAL]) < _FEWEST_NORMAL:
         return None
+    usual = smoothed(pieces[NORMAL])
+    background = _background(recording, usual)
+    if fibrillating:  # the waves are taken off the beats and run through them as they are laid
+        pieces[NORMAL] = usual
     if lender is not None:
         pieces[VENTRICULAR] = lender.lent(rng, pieces[NORMAL])
     enough = len(pieces[VENTRICULAR]) >= _FEWEST_VENTRICULAR
     beats = drawn(rng, seconds, ventricular=enough, fibrillating=fibrillating)
-    signal, samples, labels = _laid(beats, pieces, rng, seconds)
+    signal, samples, labels, fibrillates = _laid(beats, pieces, rng, seconds)
+    if not fibrillating:
+        signal += fibrillates * _waves(rng, len(signal), _height(pieces[NORMAL]), waves)
+    if background is not None:
+        beneath = background.laid(rng, len(signal))
+        signal += beneath if fibrillating else beneath * _between(samples, len(signal))
     noise = float(np.exp(rng.uniform(np.log(0.003), np.log(0.02))))
     signal += rng.normal(0.0, noise, len(signal))
     return replace(
@@ -121,8 +158,9 @@ def composed(
 
 def _laid(
     beats: list[RhythmBeat], pieces: dict[int, list[Doubles]], rng: Random, seconds: float
-) -> tuple[Doubles, list[int], list[int]]:
-    """The pieces along the rhythm: signal, R of every beat, label of every beat."""
+) -> tuple[Doubles, list[int], list[int], Doubles]:
+    """The pieces along the rhythm: signal, R of every beat, label of every beat, and the share of fibrillation's waves
+    in every sample."""
     signal = np.zeros(int(seconds * FS) + AFTER + FS)
     samples: list[int] = []
     labels: list[int] = []
@@ -158,10 +196,29 @@ def _laid(
         samples.append(r)
         labels.append(beat.label)
         rr = beat.rr
-    if fibrillates.any():
-        fibrillates = ndimage.uniform_filter1d(fibrillates, FADES)
-        signal += fibrillates * fibrillation(rng, len(signal)) * float(rng.uniform(0.0, 0.06))
-    return signal, samples, labels
+    return signal, samples, labels, ndimage.uniform_filter1d(fibrillates, FADES)
+
+
+def _waves(rng: Random, length: int, height: float, lent: Fibrillatory | None) -> Doubles:
+    """Fibrillation's, mV: a recording's, or drawn."""
+    if lent is not None and rng.random() < _LENT_WAVES:
+        return lent.waves.laid(rng, length) * (height * rng.uniform(*_LENT_LEVEL))
+    return fibrillation(rng, length) * float(rng.uniform(0.0, 0.06))
+
+
+def _background(recording: Recording, pieces: list[Doubles]) -> Background | None:
+    """What the recording holds besides its beats; ``pieces`` are of those of its normal ones that have room."""
+    normal = recording.labels == NORMAL
+    unusual = np.isnan(recording.signal)
+    for r in recording.samples[~normal]:
+        unusual[max(r - BEFORE, 0) : r + AFTER] = True
+    ends = recording.samples[[0, -1]] - BEFORE  # the last beat may not be there as a whole
+    unusual[: max(ends[0], 0)] = unusual[max(ends[1], 0) :] = True
+    at = recording.samples[normal]
+    room = np.flatnonzero(_has_room(recording, NORMAL)[normal])
+    nearest = np.minimum(np.searchsorted(room, np.arange(len(at))), len(room) - 1)
+    signal = np.nan_to_num(recording.signal.astype(np.float64))
+    return Background.of(signal, at.tolist(), [pieces[k] for k in nearest], unusual)
 
 
 def _height(pieces: list[Doubles]) -> float:
@@ -169,21 +226,41 @@ def _height(pieces: list[Doubles]) -> float:
     return float(np.median([np.abs(piece[QRS]).max() for piece in pieces]))
 
 
-def _pieces(recording: Recording, label: int) -> list[Doubles]:
-    """The waveforms of the beats of a class that have room before and behind them: from zero to zero."""
-    signal = np.nan_to_num(recording.signal.astype(np.float64))
+def _edges() -> Doubles:
+    """By which a piece begins and ends at zero."""
     edges = np.ones(BEFORE + AFTER)
     ramp = 0.5 - 0.5 * np.cos(np.pi * np.arange(_TAPER) / _TAPER)
     edges[:_TAPER], edges[-_TAPER:] = ramp, ramp[::-1]
+    return edges
+
+
+_EDGES = _edges()
+
+
+def _between(samples: list[int], length: int) -> Doubles:
+    """1 where no piece lies, 0 where one does."""
+    free = np.ones(length)
+    for r in samples:
+        free[r - BEFORE : r + AFTER] = np.minimum(free[r - BEFORE : r + AFTER], 1.0 - _EDGES)
+    return free
+
+
+def _has_room(recording: Recording, label: int) -> Mask:
+    """[beat]: those of a class with room before and behind them."""
+    rr = np.diff(recording.samples, prepend=0, append=0)
+    room = (recording.labels == label) & (recording.samples >= BEFORE)
+    room &= recording.samples + AFTER <= len(recording.signal)
+    room &= (rr[:-1] >= (0.55 if label == NORMAL else 0.3) * FS) & (rr[1:] >= AFTER)
+    room[:1] = room[-1:] = False
+    return np.asarray(room)
+
+
+def _pieces(recording: Recording, label: int) -> list[Doubles]:
+    """The waveforms of the beats of a class that have room before and behind them: from zero to zero."""
+    signal = np.nan_to_num(recording.signal.astype(np.float64))
     out = []
-    samples = recording.samples
-    for k in np.flatnonzero(recording.labels == label):
-        r = int(samples[k])
-        if not 0 < k < len(samples) - 1 or r < BEFORE or r + AFTER > len(signal):
-            continue
-        if samples[k] - samples[k - 1] < (0.55 if label == NORMAL else 0.3) * FS or samples[k + 1] - r < AFTER:
-            continue
+    for r in recording.samples[_has_room(recording, label)]:
         piece = signal[r - BEFORE : r + AFTER]
         ends = np.linspace(piece[:_TAPER].mean(), piece[-_TAPER:].mean(), len(piece))
-        out.append((piece - ends) * edges)
+        out.append((piece - ends) * _EDGES)
     return out

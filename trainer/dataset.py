@@ -6,7 +6,7 @@ detection errors, templates and RR features come out as they would from such a p
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -26,6 +26,8 @@ Ints = npt.NDArray[np.int64]
 UNKNOWN = -1
 """Label of a detection that no reference beat belongs to: not learnt from."""
 
+_ATRIAL = ("AFIB", "AFL")
+"""Names of the rhythms of atria that fibrillate or flutter."""
 NOISES = ("bw", "em", "ma")
 """The noise records of nstdb: baseline wander, electrode motion, muscle."""
 
@@ -42,6 +44,8 @@ class Recording:
     """Reference beats, at 360 Hz."""
     labels: Ints
     """Their AAMI classes, as indices of CLASSES."""
+    fibrillates: bool = False
+    """Most of its beats are of atrial fibrillation or flutter: what it holds besides them are these waves."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,10 @@ def read(record: str, lead: int, settings: Settings) -> Recording:
     reference = load_reference(physionet.locate(record, settings.data))
     labels = np.array([CLASSES.index(label) for label in reference.labels], dtype=np.int64)
     samples = np.round(reference.samples * (FS / reference.fs)).astype(np.int64)
-    return Recording(record, lead, signal, samples, labels)
+    begins = np.array([sample for sample, _ in reference.rhythms], dtype=np.int64)
+    atrial = np.array([False, *(name in _ATRIAL for _, name in reference.rhythms)])
+    fibrillates = atrial[np.searchsorted(begins, reference.samples, side="right")].mean() > 0.5
+    return Recording(record, lead, signal, samples, labels, bool(fibrillates))
 
 
 def read_noise(settings: Settings) -> list[Floats]:
@@ -152,7 +159,7 @@ def augmented(recording: Recording, how: Augmentation, noises: list[Floats]) -> 
     for kind, level, start in how.noise:
         noise = noises[kind]
         signal = signal + level * noise[(start + np.arange(len(signal))) % len(noise)]
-    return Recording(recording.record, recording.lead, signal.astype(np.float32), samples, recording.labels)
+    return replace(recording, signal=signal.astype(np.float32), samples=samples)
 
 
 def find_beats(signal: Floats, settings: Settings) -> list[Beat]:

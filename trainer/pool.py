@@ -20,7 +20,7 @@ from monitor.beats import FEATURES
 from monitor.config import Settings
 from monitor.events import CLASSES
 from replay import physionet
-from trainer.composition import Ventricular, composed
+from trainer.composition import Fibrillatory, Ventricular, composed
 from trainer.dataset import (
     UNKNOWN,
     Ints,
@@ -105,7 +105,9 @@ _worker: dict[str, Any] = {}
 
 def _start(protocol: Protocol, settings: Settings) -> None:
     classes = dict(strips(settings)) if protocol.strips else {}
-    _worker.update(protocol=protocol, settings=settings, noises=read_noise(settings), classes=classes, lenders={})
+    _worker.update(
+        protocol=protocol, settings=settings, noises=read_noise(settings), classes=classes, lenders={}, waves={}
+    )
 
 
 def _prepare(order: Order) -> Prepared | None:
@@ -126,10 +128,15 @@ def _prepare(order: Order) -> Prepared | None:
     if order.kind == "composed" and strip:
         fibrillating = _STRIPS[_worker["classes"][order.record]] == "fibrillation"
         recording = composed(
-            _with_usual(recording, settings), rng, _COMPOSED_STRIP_S, lender=_lender(rng), fibrillating=fibrillating
+            _with_usual(recording, settings),
+            rng,
+            _COMPOSED_STRIP_S,
+            lender=_lender(rng),
+            waves=_waves(rng),
+            fibrillating=fibrillating,
         )
     elif order.kind == "composed":
-        recording = composed(recording, rng, _COMPOSED_S)
+        recording = composed(recording, rng, _COMPOSED_S, waves=_waves(rng), fibrillating=recording.fibrillates)
     if recording is None:
         return None
     if order.copy > 0:
@@ -175,6 +182,22 @@ def _lender(rng: np.random.Generator) -> Ventricular | None:
         lender = known[leads[k]]
         if lender is not None:
             return lender
+    return None
+
+
+def _waves(rng: np.random.Generator) -> Fibrillatory | None:
+    """Fibrillation's waves of one of the strips; None where no strips are learnt from."""
+    known: dict[str, Fibrillatory | None] = _worker["waves"]
+    names = [name for name, label in _worker["classes"].items() if _STRIPS.get(label) == "fibrillation"]
+    for k in rng.permutation(len(names)):
+        name = names[k]
+        if name not in known:
+            nothing = np.zeros(0, np.int64)
+            settings: Settings = _worker["settings"]
+            strip = Recording(name, 0, read_signal(name, 0, settings), nothing, nothing)
+            known[name] = Fibrillatory.of(_with_usual(strip, settings))
+        if (waves := known[name]) is not None:
+            return waves
     return None
 
 

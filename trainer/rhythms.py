@@ -23,7 +23,7 @@ _SHORTEST_S = 0.3
 """RR interval; the node conducts no sooner, but in fast fibrillation."""
 _SHORTEST_PAROXYSM_S = 0.24
 
-_FIBRILLATING, _FLUTTERING = 0.18, 0.08
+_FIBRILLATING, _FLUTTERING = 0.08, 0.08
 """Chances that a patient's atria do nothing else."""
 _SICK = 0.4
 """Chance that a patient's sinus node is sick, if the atria do not fibrillate."""
@@ -32,6 +32,12 @@ _SICK_EPISODES = (3, 3, 12, 60)
 to be learnt, and in some it leads all the time."""
 _FIBRILLATION_BESIDE = (0.0, 0.0, 0.08, 0.17)
 """Share of fibrillation beside it, one of these a patient: its beats have no P wave like the sinus node's and are N."""
+
+_UNEVEN_FOCUS = (0.02, 0.06)
+"""Range of the standard deviation of the logarithm of its intervals."""
+_PAUSING = (0.1, 0.5)
+"""Of half of the patients with a sick sinus node, range of the same by which it is later than it is at best."""
+_LONGEST_PAUSE_S = 6.0
 
 
 @dataclass(frozen=True)
@@ -201,11 +207,15 @@ def _bigeminy(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rh
 def _sick_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """An atrial focus leads, a slow sinus node comes in where it pauses."""
     slow, faster, few = rr * rng.uniform(1.1, 1.6), rr * rng.uniform(0.75, 1.0), rng.uniform(0.05, 0.5)
+    uneven = rng.uniform(*_UNEVEN_FOCUS)
+    pausing = rng.uniform(*_PAUSING) if patient.other_p == "other" and rng.random() < 0.5 else 0.0
     out: list[RhythmBeat] = []
     for _ in range(length // 8):
         for _ in range(int(rng.geometric(few))):
-            out.append(RhythmBeat(EARLY, _early(faster * _about(rng, 0.05)), patient.other_p))
-        out += [RhythmBeat(NORMAL, slow * _about(rng, 0.08)) for _ in range(int(rng.geometric(0.6)))]
+            out.append(RhythmBeat(EARLY, _early(faster * _about(rng, uneven)), patient.other_p))
+        for _ in range(int(rng.geometric(0.6))):
+            pause = float(np.exp(abs(rng.normal(0.0, pausing))))
+            out.append(RhythmBeat(NORMAL, min(slow * pause * _about(rng, 0.08), _LONGEST_PAUSE_S)))
     return out
 
 

@@ -116,3 +116,44 @@ def test_a_blocked_p_wave_stands_alone(recording):
     r = int((1.0 + 0.8 + 0.8) * FS)
     assert difference[r - int(0.28 * FS) : r - int(0.07 * FS)].max() > 0.02
     assert difference[: r - int(0.29 * FS)].max() == difference[r - int(0.06 * FS) :].max() == 0.0
+
+
+def test_between_the_beats_is_what_the_recording_has_there(recording, monkeypatch):
+    """Hum of 10 Hz, none of it the beats': after a pause of 3 s there is as much of it as there was."""
+    monkeypatch.setattr(composition, "drawn", lambda *args, **kwargs: [RhythmBeat(N, 3.0)] * 40)
+    hum = 0.2 * np.sin(2 * np.pi * 10.0 * np.arange(len(recording.signal)) / FS)
+    noisy = replace(recording, signal=(recording.signal + hum).astype(np.float32))
+    for patient, least, most in ((recording, 0.0, 0.07), (noisy, 0.1, 0.2)):
+        one = composed(patient, np.random.default_rng(1), 60.0)
+        between = np.concatenate([one.signal[r + FS : r + 2 * FS] for r in one.samples[:-1]])
+        assert least < np.std(between) < most
+
+
+def test_fibrillation_keeps_its_waves_and_lends_them(settings, data_dir, monkeypatch):
+    """Waves of 6 Hz laid under mitdb/119's usual beats, as if they had been there: they run through what is composed
+    of it, and through fibrillation composed of another's beats, in the size of that patient."""
+    monkeypatch.setattr(composition, "_LENT_WAVES", 1.0)
+    monkeypatch.setattr(composition, "_LENT_LEVEL", (1.0, 1.0))
+    recording = read("mitdb/119", 0, settings)
+    t = np.arange(len(recording.signal)) / FS
+    flutters = replace(recording, signal=(recording.signal + 0.15 * np.sin(2 * np.pi * 6.0 * t)).astype(np.float32))
+    patient = read("mitdb/101", 0, settings)
+    own = composed(flutters, np.random.default_rng(0), 120.0, fibrillating=True)
+    waves = composition.Fibrillatory.of(flutters)
+    monkeypatch.setattr(composition, "drawn", lambda *args, **kwargs: [RhythmBeat(N, 0.9, "none")] * 120)
+    lent = composed(patient, np.random.default_rng(0), 100.0, waves=waves)
+    bare = composed(patient, np.random.default_rng(0), 100.0)
+
+    def share(one):
+        power = np.abs(np.fft.rfft(one.signal[FS : 61 * FS])) ** 2
+        rate = np.fft.rfftfreq(60 * FS, 1.0 / FS)
+        return power[(rate > 5.9) & (rate < 6.1)].sum() / power[(rate > 3.0) & (rate < 40.0)].sum()
+
+    assert share(own) > 4.0 * share(bare)
+    assert share(lent) > 4.0 * share(bare)
+
+
+def test_who_has_too_little_between_unusual_beats_lends_no_waves(recording):
+    labels = recording.labels.copy()
+    labels[::2] = V
+    assert composition.Fibrillatory.of(replace(recording, labels=labels)) is None
