@@ -258,9 +258,7 @@ def _has_room(recording: Recording, label: int) -> Mask:
 def _pieces(recording: Recording, label: int) -> list[Doubles]:
     """The waveforms of the beats of a class that have room before and behind them: from zero to zero."""
     signal = np.nan_to_num(recording.signal.astype(np.float64))
-    out = []
-    for r in recording.samples[_has_room(recording, label)]:
-        piece = signal[r - BEFORE : r + AFTER]
-        ends = np.linspace(piece[:_TAPER].mean(), piece[-_TAPER:].mean(), len(piece))
-        out.append((piece - ends) * _EDGES)
-    return out
+    at = recording.samples[_has_room(recording, label)]
+    pieces = signal[at[:, None] + np.arange(-BEFORE, AFTER)]
+    first, last = (pieces[:, part].mean(axis=1, keepdims=True) for part in (slice(_TAPER), slice(-_TAPER, None)))
+    return list((pieces - first - (last - first) * np.linspace(0.0, 1.0, BEFORE + AFTER)) * _EDGES)

@@ -8,6 +8,7 @@ composed, too: hundreds of patients where the annotated recordings have dozens.
 
 import concurrent.futures
 import csv
+import functools
 import multiprocessing
 from collections.abc import Sequence as Several
 from dataclasses import replace
@@ -48,6 +49,8 @@ _LIKE = 0.9
 """Correlation with the dominant shape from which a strip's beat is one of its usual ones."""
 _FEWEST = 15
 """Beats; a strip with fewer has no usual ones."""
+_AT_HAND = 4
+"""Recordings of each kind that a process keeps: what is made of one is made one after the other."""
 _STRIPS = {"N": "normal", "A": "fibrillation"}
 """Classes of challenge2017 that say what a beat is not."""
 
@@ -113,30 +116,20 @@ def _start(protocol: Protocol, settings: Settings) -> None:
 def _prepare(order: Order) -> Prepared | None:
     """The sequence of an order; None where the recording does not give one."""
     settings: Settings = _worker["settings"]
-    protocol: Protocol = _worker["protocol"]
     digits = [int(word) for word in "".join(c if c.isdigit() else " " for c in order.record).split()]
     rng = np.random.default_rng(
         [order.seed, order.copy, order.lead, ("recorded", "composed").count(order.kind), *digits]
     )
     strip = of_strip(order)
-    recording: Recording | None
-    if strip:
-        nothing = np.zeros(0, np.int64)
-        recording = Recording(order.record, 0, read_signal(order.record, 0, settings), nothing, nothing)
-    else:
-        recording = protocol.shown(read(order.record, order.lead, settings))
+    known = _strip(order.record) if strip else _shown(order.record, order.lead)
+    recording: Recording | None = known
     if order.kind == "composed" and strip:
         fibrillating = _STRIPS[_worker["classes"][order.record]] == "fibrillation"
-        recording = composed(
-            _with_usual(recording, settings),
-            rng,
-            _COMPOSED_STRIP_S,
-            lender=_lender(rng),
-            waves=_waves(rng),
-            fibrillating=fibrillating,
-        )
+        usual = _usual_strip(order.record)
+        lender, waves = _lender(rng), _waves(rng)
+        recording = composed(usual, rng, _COMPOSED_STRIP_S, lender=lender, waves=waves, fibrillating=fibrillating)
     elif order.kind == "composed":
-        recording = composed(recording, rng, _COMPOSED_S, waves=_waves(rng), fibrillating=recording.fibrillates)
+        recording = composed(known, rng, _COMPOSED_S, waves=_waves(rng), fibrillating=known.fibrillates)
     if recording is None:
         return None
     if order.copy > 0:
@@ -164,8 +157,24 @@ def _usual(sequence: Sequence) -> Ints:
     return labels
 
 
-def _with_usual(strip: Recording, settings: Settings) -> Recording:
-    """The strip with those of its beats that look like the others for a reference."""
+@functools.lru_cache(maxsize=_AT_HAND)
+def _shown(record: str, lead: int) -> Recording:
+    """One lead with the labels that may be learnt from."""
+    protocol: Protocol = _worker["protocol"]
+    return protocol.shown(read(record, lead, _worker["settings"]))
+
+
+@functools.lru_cache(maxsize=_AT_HAND)
+def _strip(name: str) -> Recording:
+    """A strip, without reference."""
+    nothing = np.zeros(0, np.int64)
+    return Recording(name, 0, read_signal(name, 0, _worker["settings"]), nothing, nothing)
+
+
+@functools.lru_cache(maxsize=_AT_HAND)
+def _usual_strip(name: str) -> Recording:
+    """A strip with those of its beats that look like the others for a reference."""
+    strip, settings = _strip(name), _worker["settings"]
     at = np.array([beat.sample for beat in find_beats(strip.signal, settings)], dtype=np.int64)
     return replace(strip, samples=at, labels=_usual(prepare(strip, settings)))
 
@@ -177,8 +186,7 @@ def _lender(rng: np.random.Generator) -> Ventricular | None:
     leads = [(record, lead) for record in protocol.train for lead in (0, 1)]
     for k in rng.permutation(len(leads)):
         if leads[k] not in known:
-            record, lead = leads[k]
-            known[record, lead] = Ventricular.of(protocol.shown(read(record, lead, _worker["settings"])))
+            known[leads[k]] = Ventricular.of(_shown(*leads[k]))
         lender = known[leads[k]]
         if lender is not None:
             return lender
@@ -192,10 +200,7 @@ def _waves(rng: np.random.Generator) -> Fibrillatory | None:
     for k in rng.permutation(len(names)):
         name = names[k]
         if name not in known:
-            nothing = np.zeros(0, np.int64)
-            settings: Settings = _worker["settings"]
-            strip = Recording(name, 0, read_signal(name, 0, settings), nothing, nothing)
-            known[name] = Fibrillatory.of(_with_usual(strip, settings))
+            known[name] = Fibrillatory.of(_usual_strip(name))
         if (waves := known[name]) is not None:
             return waves
     return None
