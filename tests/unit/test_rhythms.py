@@ -75,6 +75,19 @@ def test_a_sick_sinus_node_is_slower_than_the_atria_that_lead():
         assert all(beat.p == "other" for beat in some if beat.label == EARLY)
 
 
+def test_a_sick_sinus_node_pauses_long_where_the_focus_has_a_p_wave_of_its_own():
+    """With the sinus node's P wave a focus and pauses would be nothing but an irregular sinus rhythm."""
+    own = rhythms._Patient(ectopic=0.05, ventricular=0.0, other_p="own")
+    longest = {
+        patient: max(
+            intervals(episode(rhythms._sick_sinus, patient=patient, seed=seed), NORMAL).max() for seed in range(30)
+        )
+        for patient in (PATIENT, own)
+    }
+    assert longest[own] < 0.8 * 1.6 * 1.4
+    assert 2.0 < longest[PATIENT] <= 6.0
+
+
 def test_in_some_patients_an_atrial_focus_leads_all_the_time_with_fibrillation_beside_it(monkeypatch):
     monkeypatch.setattr(rhythms, "_SICK", 1.0)
     several = [drawn(np.random.default_rng(seed), 1200.0, ventricular=False) for seed in range(60)]

@@ -110,6 +110,14 @@ def fake(record, beats, kind="recorded"):
     )
 
 
+def test_who_fibrillates_is_composed_as_fibrillating(settings, data_dir):
+    """mitdb/203's beats have no P waves that anything else could be made of; 101's have."""
+    orders_ = [Order("composed", record, 0, 1, 0) for record in ("mitdb/203", "mitdb/101")]
+    fibrillating, other = prepared(orders_, TWO, settings, 1)
+    assert not (fibrillating.labels == CLASSES.index("S")).any()
+    assert (other.labels == CLASSES.index("S")).any()
+
+
 def test_composed_patients_come_from_strips_by_the_share_that_is_set():
     some = [
         fake("mitdb/100", 20),
