@@ -2,9 +2,10 @@
 
 A rhythm composed of beats alone has nothing between them, and whoever learns from it takes anything that a patient does
 have there for something that was composed. So what is left of a recording when its usual beats are taken off is laid
-under what is composed of it; and what is left of a recording of fibrillation is lent to others who shall fibrillate.
-Averaged beats are subtracted as is common where f waves are looked at (Slocum, Sahakian & Swiryn 1992, J Electrocardiol
-25:1-8); which are averaged, and that parts are laid one after the other, is this project's own.
+between the beats that are composed of it; where the recording fibrillates, beneath them too. Strips of fibrillation
+lend theirs to others who shall fibrillate. Averaged beats are subtracted as is common where f waves are looked at
+(Slocum, Sahakian & Swiryn 1992, J Electrocardiol 25:1-8); which are averaged, and that parts are laid one after the
+other, half of them upside down, is this project's own.
 """
 
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ def smoothed(pieces: Sequence[Doubles]) -> list[Doubles]:
     norms = [float(np.sqrt(np.sum(values**2))) or 1.0 for values in complexes]
     for k in range(len(pieces)):
         near = range(max(k - _NEIGHBOURS, 0), min(k + _NEIGHBOURS + 1, len(pieces)))
-        alike = [i for i in near if np.dot(complexes[i], complexes[k]) >= _ALIKE * norms[i] * norms[k]]
+        alike = [i for i in near if i == k or np.dot(complexes[i], complexes[k]) >= _ALIKE * norms[i] * norms[k]]
         out.append(np.mean([pieces[i] for i in alike], axis=0))
     return out
 
@@ -66,7 +67,7 @@ class Background:
         """What is left of ``signal`` [n], mV; None where that is too little.
 
         Args:
-            signal: at 360 Hz, without gaps.
+            signal: at 360 Hz; 0 where it is missing.
             at: R peaks of the usual beats.
             pieces: of each of them what is taken off, from BEFORE to AFTER it.
             unusual: [n], where something else is: other beats, or nothing at all.
@@ -92,7 +93,8 @@ class Background:
         return Background(tuple(by * part for part in self.parts))
 
     def laid(self, rng: Random, length: int) -> Doubles:
-        """``length`` samples of it: parts drawn by chance, one going over into the next."""
+        """``length`` samples of it: parts drawn by chance, one going over into the next. Half of them are upside down:
+        so a minute of it makes more than a minute."""
         out = np.zeros(length + _JOINT)
         shares = np.array([len(part) for part in self.parts], dtype=np.float64)
         shares /= shares.sum()

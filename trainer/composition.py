@@ -49,7 +49,7 @@ _COMPLEX_ENDS = (QRS.stop - FS // 50, QRS.stop + FS // 20)
 _LENT_WAVES = 0.7
 """Chance that fibrillation's waves are a recording's, where one lends them, and not drawn."""
 _LENT_LEVEL = (0.4, 1.4)
-"""Range of their level, in heights of the complexes."""
+"""Range of their level beside the complexes, in what it is in their own patient."""
 
 
 @dataclass(frozen=True)
@@ -213,12 +213,13 @@ def _background(recording: Recording, pieces: list[Doubles]) -> Background | Non
     for r in recording.samples[~normal]:
         unusual[max(r - BEFORE, 0) : r + AFTER] = True
     ends = recording.samples[[0, -1]] - BEFORE  # the last beat may not be there as a whole
-    unusual[: max(ends[0], 0)] = unusual[max(ends[1], 0) :] = True
+    unusual[: max(ends[0], 0)] = True
+    unusual[max(ends[1], 0) :] = True
     at = recording.samples[normal]
     room = np.flatnonzero(_has_room(recording, NORMAL)[normal])
-    nearest = np.minimum(np.searchsorted(room, np.arange(len(at))), len(room) - 1)
+    next_with_room = np.minimum(np.searchsorted(room, np.arange(len(at))), len(room) - 1)
     signal = np.nan_to_num(recording.signal.astype(np.float64))
-    return Background.of(signal, at.tolist(), [pieces[k] for k in nearest], unusual)
+    return Background.of(signal, at.tolist(), [pieces[k] for k in next_with_room], unusual)
 
 
 def _height(pieces: list[Doubles]) -> float:

@@ -133,8 +133,8 @@ def read(record: str, lead: int, settings: Settings) -> Recording:
     samples = np.round(reference.samples * (FS / reference.fs)).astype(np.int64)
     begins = np.array([sample for sample, _ in reference.rhythms], dtype=np.int64)
     atrial = np.array([False, *(name in _ATRIAL for _, name in reference.rhythms)])
-    fibrillates = atrial[np.searchsorted(begins, reference.samples, side="right")].mean() > 0.5
-    return Recording(record, lead, signal, samples, labels, bool(fibrillates))
+    beats_in_it = int(np.count_nonzero(atrial[np.searchsorted(begins, reference.samples, side="right")]))
+    return Recording(record, lead, signal, samples, labels, fibrillates=2 * beats_in_it > len(samples))
 
 
 def read_noise(settings: Settings) -> list[Floats]:

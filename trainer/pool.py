@@ -107,6 +107,8 @@ _worker: dict[str, Any] = {}
 
 
 def _start(protocol: Protocol, settings: Settings) -> None:
+    for kept in (_shown, _strip, _usual_strip):
+        kept.cache_clear()  # of another protocol
     classes = dict(strips(settings)) if protocol.strips else {}
     _worker.update(
         protocol=protocol, settings=settings, noises=read_noise(settings), classes=classes, lenders={}, waves={}

@@ -34,10 +34,12 @@ _FIBRILLATION_BESIDE = (0.0, 0.0, 0.08, 0.17)
 """Share of fibrillation beside it, one of these a patient: its beats have no P wave like the sinus node's and are N."""
 
 _UNEVEN_FOCUS = (0.02, 0.06)
-"""Range of the standard deviation of the logarithm of its intervals."""
+"""Range of the standard deviation of the logarithm of an atrial focus's intervals, while it leads."""
 _PAUSING = (0.1, 0.5)
-"""Of half of the patients with a sick sinus node, range of the same by which it is later than it is at best."""
+"""Range of the standard deviation of the logarithm by which a sick sinus node is late; it is never early. In half of
+the episodes whose focus has a P wave of its own; in the others it is as slow as it is."""
 _LONGEST_PAUSE_S = 6.0
+"""What a patient gets up from again."""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,11 @@ def test_a_piece_with_another_complex_is_left_alone():
     np.testing.assert_allclose(smoothed(pieces)[1], PIECE)
 
 
+def test_a_piece_of_nothing_is_itself():
+    nothing = np.zeros(len(PIECE))
+    np.testing.assert_array_equal(smoothed([PIECE, nothing, PIECE])[1], nothing)
+
+
 def test_waves_are_left_when_the_beats_are_off(signal, waves, peaks, nothing):
     background = Background.of(signal, peaks.tolist(), [PIECE] * len(peaks), nothing)
     (left,) = background.parts
