@@ -58,7 +58,7 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 	$(BIN)/python -m bench.rpeaks_speed
 	for seed in $(SEEDS); do $(BIN)/ecg-train fit --final $(BETWEEN) --set seed=$$seed --out runs/ds1-$$seed || exit 1; done
 	$(BIN)/python -m bench.accuracy_beats $(foreach seed,$(SEEDS),runs/ds1-$(seed))
-	for part in $(PARTS); do $(BIN)/ecg-train fit --protocol svdb-$$part $(ALL) --out runs/svdb-$$part || exit 1; done
+	for part in $(PARTS); do $(BIN)/ecg-train fit --protocol svdb-$$part $(ALL) --set steps=3600 --out runs/svdb-$$part || exit 1; done
 	$(BIN)/python -m bench.accuracy_beats --parts $(foreach part,$(PARTS),runs/svdb-$(part))
 	$(BIN)/ecg-train fit --protocol within-patients $(WITHIN) --set steps=4000 --out runs/within
 	$(BIN)/ecg-train evaluate --protocol within-patients --weights runs/within/weights.safetensors
@@ -69,7 +69,7 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 	$(BIN)/python -m bench.alert_latency
 	$(BIN)/python -m bench.faults
 
-train: $(READY) ## the weights that ship, anew (half an hour)
+train: $(READY) ## weights such as ship, anew, by the recipe of now (half an hour)
 	$(BIN)/ecg-train qrs --out runs/qrs.safetensors
 	$(BIN)/ecg-train fit --protocol everything $(ALL) --set steps=6000 --out runs/everything
 
