@@ -73,6 +73,7 @@ def test_a_disk_that_is_full_for_a_while(recording, reference):
     recorder.rlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
     daemon.until(lambda: said(daemon, "trouble", stage="recorder"), "trouble is told")
     assert "File too large" in said(daemon, "trouble", stage="recorder")[0]["why"]
+    time.sleep(1.0)  # twenty seconds of signal: what was refused so far may have been beats alone, which wait
     recorder.rlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     daemon.until(lambda: said(daemon, "trouble over", stage="recorder"), "room again")
     assert daemon.wait() == 0, daemon.err.read_text()
