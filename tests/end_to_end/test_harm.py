@@ -57,14 +57,27 @@ def said(daemon, what, **more):
     return [line for line in lines if line["what"] == what and more.items() <= line.items()]
 
 
+def metric_of(port, name):
+    """By stage."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    return {stage: float(value) for stage, value in re.findall(rf'^{name}{{stage="(\w+)"}} (\S+)$', text, re.M)}
+
+
 def without_clock(path):
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     return [{k: v for k, v in line.items() if k not in ("published_time", "onset_time")} for line in lines]
 
 
-def test_a_disk_that_is_full_for_a_while(recording, reference):
+def test_a_disk_that_is_full_for_a_while(recording, reference, config):
     """The signal of that time is missing from the record, and nothing else: every beat, every alert is there."""
-    daemon = recording()
+    port = free_port()
+    daemon = recording("--config", config(f"[metrics]\nport = {port}\n"))
+
+    def taken():
+        """Samples that the recorder had been given when it last reported."""
+        return metric_of(port, "ecg_monitor_samples_total").get("recorder", 0.0)
+
     daemon.up()
     growing = recording.folder / "demo.dat"
     daemon.until(lambda: growing.exists() and growing.stat().st_size > 20 * 720, "recording")
@@ -73,7 +86,11 @@ def test_a_disk_that_is_full_for_a_while(recording, reference):
     recorder.rlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
     daemon.until(lambda: said(daemon, "trouble", stage="recorder"), "trouble is told")
     assert "File too large" in said(daemon, "trouble", stage="recorder")[0]["why"]
-    time.sleep(1.0)  # twenty seconds of signal: what was refused so far may have been beats alone, which wait
+    # What was refused so far may have been beats or a checkpoint, which wait. What comes between two reports from now
+    # on is signal that the disk is too full for.
+    for _ in range(2):
+        before = taken()
+        daemon.until(lambda before=before: taken() > before, "more signal")
     recorder.rlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     daemon.until(lambda: said(daemon, "trouble over", stage="recorder"), "room again")
     assert daemon.wait() == 0, daemon.err.read_text()
@@ -158,9 +175,7 @@ def test_a_stage_that_hangs_is_killed_and_started_again(start, config):
     daemon.up()
 
     def metric(name):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
-        return {stage: float(value) for stage, value in re.findall(rf'^{name}{{stage="(\w+)"}} (\S+)$', text, re.M)}
+        return metric_of(port, name)
 
     everyone = {"source": 1.0, "detector": 1.0, "classifier": 1.0}
     daemon.until(lambda: metric("ecg_monitor_stage_up") == everyone, "all are up")
