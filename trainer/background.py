@@ -12,15 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from monitor.events import FS
+from trainer.protocols import Mask
 from trainer.rhythms import Random
-from trainer.waves import AFTER, BEFORE, QRS
-
-Doubles = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+from trainer.waves import AFTER, BEFORE, QRS, Doubles
 
 _NEIGHBOURS = 4
 """Beats to either side that are averaged with a beat."""

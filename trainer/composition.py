@@ -10,19 +10,19 @@ augmentation; the composition by overlapping pieces is this project's own.
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from monitor.events import FS
 from trainer.background import Background, smoothed
 from trainer.dataset import Recording
+from trainer.protocols import Mask
 from trainer.rhythms import EARLY, NORMAL, VENTRICULAR, Random, RhythmBeat, drawn
-from trainer.waves import AFTER, BEFORE, FADES, QRS, Aberrancy, Flutter, OtherP, P, fibrillation, line
-
-Doubles = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+from trainer.waves import AFTER, BEFORE, FADES, QRS, Aberrancy, Doubles, Flutter, OtherP, P, fibrillation, line
 
 _TAPER = int(0.04 * FS)
+"""Samples over which a piece comes from zero and goes back to it."""
+_LEAST_BEFORE_S, _LEAST_BEFORE_NORMAL_S = 0.3, 0.55
+"""RR interval, s, from which a beat has room before it; a normal one's P wave has to be clear of the last T wave."""
 _FEWEST_NORMAL = 12
 """Normal beats that a rhythm can be made of without being one beat over and over."""
 _FEWEST_VENTRICULAR = 3
@@ -44,28 +44,14 @@ _T_SHARE = (-0.9, 0.0)
 """Range of what its T wave has of the patient's own: repolarization takes another order."""
 _COMPLEX_ENDS = (QRS.stop - FS // 50, QRS.stop + FS // 20)
 """Samples of a piece between which the one goes over into the other."""
-
-
 _LENT_WAVES = 0.7
 """Chance that fibrillation's waves are a recording's, where one lends them, and not drawn."""
 _LENT_LEVEL = (0.4, 1.4)
 """Range of their level beside the complexes, in what it is in their own patient."""
-
-
-@dataclass(frozen=True)
-class Fibrillatory:
-    """Waves of fibrillation to lend, in normal heights of their own patient's complexes."""
-
-    waves: Background
-
-    @classmethod
-    def of(cls, recording: Recording) -> "Fibrillatory | None":
-        """Those of a recording of fibrillation; None where there is too little of it."""
-        pieces = _pieces(recording, NORMAL)
-        if len(pieces) < _FEWEST_NORMAL:
-            return None
-        left = _background(recording, smoothed(pieces))
-        return None if left is None else cls(left.scaled(1.0 / _height(pieces)))
+_DRAWN_LEVEL_MV = 0.06
+"""Most that drawn ones have of it, root-mean-square."""
+_NOISE_MV = (0.003, 0.02)
+"""Range of the root-mean-square of white noise over all that is composed: of amplifiers, and of the digits of files."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +96,22 @@ def _narrow(rng: Random, pieces: list[Doubles], own: list[Doubles]) -> list[Doub
     return [(1.0 - np.abs(share)) * sign * piece + share * usual for piece, usual in zip(pieces, own, strict=True)]
 
 
+def lent_waves(recording: Recording) -> Background | None:
+    """Waves of a recording of fibrillation, in normal heights of its complexes; None where there is too little."""
+    pieces = _pieces(recording, NORMAL)
+    if len(pieces) < _FEWEST_NORMAL:
+        return None
+    left = _background(recording, smoothed(pieces))
+    return None if left is None else left.scaled(1.0 / _height(pieces))
+
+
 def composed(
     recording: Recording,
     rng: Random,
     seconds: float,
     *,
     lender: Ventricular | None = None,
-    waves: Fibrillatory | None = None,
+    waves: Background | None = None,
     fibrillating: bool = False,
 ) -> Recording | None:
     """``seconds`` of a drawn rhythm made of the recording's beats; None where it has too few normal ones.
@@ -126,7 +121,7 @@ def composed(
         rng: what everything is drawn from.
         seconds: s.
         lender: whose ventricular beats are taken instead.
-        waves: whose are lent where the rhythm fibrillates, if it is not ``fibrillating`` itself.
+        waves: ``lent_waves`` of another, where the rhythm fibrillates, if it is not ``fibrillating`` itself.
         fibrillating: the recording is of atrial fibrillation: its beats have no P wave, and no rhythm but this one.
     """
     pieces = {label: _pieces(recording, label) for label in (NORMAL, VENTRICULAR)}
@@ -146,7 +141,7 @@ def composed(
     if background is not None:
         beneath = background.laid(rng, len(signal))
         signal += beneath if fibrillating else beneath * _between(samples, len(signal))
-    noise = float(np.exp(rng.uniform(np.log(0.003), np.log(0.02))))
+    noise = float(np.exp(rng.uniform(*np.log(_NOISE_MV))))
     signal += rng.normal(0.0, noise, len(signal))
     return replace(
         recording,
@@ -199,11 +194,11 @@ def _laid(
     return signal, samples, labels, ndimage.uniform_filter1d(fibrillates, FADES)
 
 
-def _waves(rng: Random, length: int, height: float, lent: Fibrillatory | None) -> Doubles:
+def _waves(rng: Random, length: int, height: float, lent: Background | None) -> Doubles:
     """Fibrillation's, mV: a recording's, or drawn."""
     if lent is not None and rng.random() < _LENT_WAVES:
-        return lent.waves.laid(rng, length) * (height * rng.uniform(*_LENT_LEVEL))
-    return fibrillation(rng, length) * float(rng.uniform(0.0, 0.06))
+        return lent.laid(rng, length) * (height * rng.uniform(*_LENT_LEVEL))
+    return fibrillation(rng, length) * float(rng.uniform(0.0, _DRAWN_LEVEL_MV))
 
 
 def _background(recording: Recording, pieces: list[Doubles]) -> Background | None:
@@ -251,7 +246,8 @@ def _has_room(recording: Recording, label: int) -> Mask:
     rr = np.diff(recording.samples, prepend=0, append=0)
     room = (recording.labels == label) & (recording.samples >= BEFORE)
     room &= recording.samples + AFTER <= len(recording.signal)
-    room &= (rr[:-1] >= (0.55 if label == NORMAL else 0.3) * FS) & (rr[1:] >= AFTER)
+    least = _LEAST_BEFORE_NORMAL_S if label == NORMAL else _LEAST_BEFORE_S
+    room &= (rr[:-1] >= least * FS) & (rr[1:] >= AFTER)
     room[:1] = room[-1:] = False
     return np.asarray(room)
 

@@ -25,9 +25,9 @@ Ints = npt.NDArray[np.int64]
 
 UNKNOWN = -1
 """Label of a detection that no reference beat belongs to: not learnt from."""
-
 _ATRIAL = ("AFIB", "AFL")
 """Names of the rhythms of atria that fibrillate or flutter."""
+
 NOISES = ("bw", "em", "ma")
 """The noise records of nstdb: baseline wander, electrode motion, muscle."""
 

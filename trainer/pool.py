@@ -21,7 +21,8 @@ from monitor.beats import FEATURES
 from monitor.config import Settings
 from monitor.events import CLASSES
 from replay import physionet
-from trainer.composition import Fibrillatory, Ventricular, composed
+from trainer.background import Background
+from trainer.composition import Ventricular, composed, lent_waves
 from trainer.dataset import (
     UNKNOWN,
     Ints,
@@ -195,14 +196,14 @@ def _lender(rng: np.random.Generator) -> Ventricular | None:
     return None
 
 
-def _waves(rng: np.random.Generator) -> Fibrillatory | None:
+def _waves(rng: np.random.Generator) -> Background | None:
     """Fibrillation's waves of one of the strips; None where no strips are learnt from."""
-    known: dict[str, Fibrillatory | None] = _worker["waves"]
+    known: dict[str, Background | None] = _worker["waves"]
     names = [name for name, label in _worker["classes"].items() if _STRIPS.get(label) == "fibrillation"]
     for k in rng.permutation(len(names)):
         name = names[k]
         if name not in known:
-            known[name] = Fibrillatory.of(_usual_strip(name))
+            known[name] = lent_waves(_usual_strip(name))
         if (waves := known[name]) is not None:
             return waves
     return None

@@ -35,9 +35,10 @@ _FIBRILLATION_BESIDE = (0.0, 0.0, 0.08, 0.17)
 
 _UNEVEN_FOCUS = (0.02, 0.06)
 """Range of the standard deviation of the logarithm of an atrial focus's intervals, while it leads."""
+_PAUSES = 0.5
+"""Chance, in an episode whose focus has a P wave of its own, that the sick sinus node pauses."""
 _PAUSING = (0.1, 0.5)
-"""Range of the standard deviation of the logarithm by which a sick sinus node is late; it is never early. In half of
-the episodes whose focus has a P wave of its own; in the others it is as slow as it is."""
+"""Range of the standard deviation of the logarithm by which it is late then; it is never early."""
 _LONGEST_PAUSE_S = 6.0
 """What a patient gets up from again."""
 
@@ -210,7 +211,7 @@ def _sick_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[
     """An atrial focus leads, a slow sinus node comes in where it pauses."""
     slow, faster, few = rr * rng.uniform(1.1, 1.6), rr * rng.uniform(0.75, 1.0), rng.uniform(0.05, 0.5)
     uneven = rng.uniform(*_UNEVEN_FOCUS)
-    pausing = rng.uniform(*_PAUSING) if patient.other_p == "other" and rng.random() < 0.5 else 0.0
+    pausing = rng.uniform(*_PAUSING) if patient.other_p == "other" and rng.random() < _PAUSES else 0.0
     out: list[RhythmBeat] = []
     for _ in range(length // 8):
         for _ in range(int(rng.geometric(few))):

@@ -139,7 +139,7 @@ def test_fibrillation_keeps_its_waves_and_lends_them(settings, data_dir, monkeyp
     flutters = replace(recording, signal=(recording.signal + 0.15 * np.sin(2 * np.pi * 6.0 * t)).astype(np.float32))
     patient = read("mitdb/101", 0, settings)
     own, still = (composed(of, np.random.default_rng(0), 120.0, fibrillating=True) for of in (flutters, recording))
-    waves = composition.Fibrillatory.of(flutters)
+    waves = composition.lent_waves(flutters)
     monkeypatch.setattr(composition, "drawn", lambda *args, **kwargs: [RhythmBeat(N, 0.9, "none")] * 120)
     lent = composed(patient, np.random.default_rng(0), 100.0, waves=waves)
     bare = composed(patient, np.random.default_rng(0), 100.0)
@@ -156,4 +156,4 @@ def test_fibrillation_keeps_its_waves_and_lends_them(settings, data_dir, monkeyp
 def test_who_has_too_little_between_unusual_beats_lends_no_waves(recording):
     labels = recording.labels.copy()
     labels[::2] = V
-    assert composition.Fibrillatory.of(replace(recording, labels=labels)) is None
+    assert composition.lent_waves(replace(recording, labels=labels)) is None
