@@ -7,6 +7,7 @@ the patient's own complex: such are the narrow ones that begin in the septum. Af
 augmentation; the composition by overlapping pieces is this project's own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -149,8 +150,9 @@ def composed(
     lender: Ventricular | None = None,
     lent: Fibrillation | None = None,
     fibrillating: bool = False,
+    beats: Sequence[RhythmBeat] | None = None,
 ) -> Recording | None:
-    """``seconds`` of a drawn rhythm made of the recording's beats; None where it has too few normal ones.
+    """``seconds`` of a rhythm made of the recording's beats; None where it has too few normal ones.
 
     Args:
         recording: whose beats of class N, and of class V, are taken.
@@ -159,6 +161,7 @@ def composed(
         lender: whose ventricular beats are taken instead.
         lent: what another's fibrillation has, where the rhythm fibrillates, if it is not ``fibrillating`` itself.
         fibrillating: the recording is of atrial fibrillation: its beats have no P wave, and no rhythm but this one.
+        beats: the rhythm; None: it is drawn.
     """
     pieces = {label: _pieces(recording, label) for label in (NORMAL, VENTRICULAR)}
     if len(pieces[NORMAL]) < _FEWEST_NORMAL:
@@ -172,7 +175,8 @@ def composed(
         pieces[VENTRICULAR] = lender.lent(rng, pieces[NORMAL])
     enough = len(pieces[VENTRICULAR]) >= _FEWEST_VENTRICULAR
     uneven = _uneven(recording) if fibrillating else lent.uneven if lent else ()
-    beats = drawn(rng, seconds, ventricular=enough, fibrillating=fibrillating, uneven=uneven)
+    if beats is None:
+        beats = drawn(rng, seconds, ventricular=enough, fibrillating=fibrillating, uneven=uneven)
     signal, samples, labels, fibrillates = _laid(beats, pieces, rng, seconds)
     if fibrillates.any() and not own_waves:
         signal += fibrillates * _waves(rng, len(signal), _height(pieces[NORMAL]), lent.waves if lent else None)
@@ -190,7 +194,7 @@ def composed(
 
 
 def _laid(
-    beats: list[RhythmBeat], pieces: dict[int, list[Doubles]], rng: Random, seconds: float
+    beats: Sequence[RhythmBeat], pieces: dict[int, list[Doubles]], rng: Random, seconds: float
 ) -> tuple[Doubles, list[int], list[int], Doubles]:
     """The pieces along the rhythm: signal, R of every beat, label of every beat, and the share of fibrillation's waves
     in every sample."""

@@ -1,0 +1,49 @@
+"""Beats called S in composed rhythms: what is composed, and what is counted."""
+
+import numpy as np
+import pytest
+
+from bench.composed_rhythms import main, shares
+from trainer.rhythms import BY_NAME, EARLY, NORMAL, VENTRICULAR, alternating
+
+
+MARKS = {
+    "focus": lambda beat: beat.label == EARLY and beat.p == "other",
+    "pauses": lambda beat: beat.rr > 1.9 and beat.p == "own" and not beat.blocked,
+    "dropped beats": lambda beat: beat.blocked,
+    "fibrillation": lambda beat: beat.p == "none" and not beat.waves,
+    "paroxysms": lambda beat: beat.p == "none" and beat.rr < 0.6,
+    "flutter": lambda beat: beat.waves,
+}
+"""What a beat has in one rhythm alone, or in one and its like."""
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_sinus_rhythm_and_what_it_is_asked_about(name):
+    some = alternating(np.random.default_rng(0), name, 600.0)
+    assert sum(beat.rr for beat in some) >= 600.0
+    assert {beat.label for beat in some} == ({NORMAL, EARLY} if name == "focus" else {NORMAL})
+    assert sum(bool(MARKS[name](beat)) for beat in some) > 20
+    assert not any(MARKS[name](beat) for beat in some[:120])
+
+
+def test_of_s_those_found_and_of_n_those_called_s():
+    labels = np.array([EARLY, EARLY, EARLY, EARLY, NORMAL, NORMAL, VENTRICULAR, -1])
+    called = np.array([EARLY, NORMAL, EARLY, EARLY, EARLY, NORMAL, EARLY, EARLY])
+    assert shares([(labels[:4], called[:4]), (labels[4:], called[4:])]) == (0.75, 0.5)
+    nothing, wrong = shares([(labels[4:], called[4:])])
+    assert np.isnan(nothing)
+    assert wrong == 0.5
+
+
+def test_a_table_of_one_patient(capsys):
+    assert main(["--records", "svdb/800"]) == 0
+    row = capsys.readouterr().out.splitlines()[-1].split("|")
+    found, *wrong = (float(cell.split()[0]) for cell in row[2:-1])
+    assert len(wrong) == len(BY_NAME)
+    assert found > max(wrong)
+
+
+def test_what_is_not_there_is_one_line(capsys):
+    assert main(["nowhere.safetensors"]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
