@@ -6,7 +6,6 @@ import pytest
 from bench.composed_rhythms import main, shares
 from trainer.rhythms import BY_NAME, EARLY, NORMAL, VENTRICULAR, alternating
 
-
 MARKS = {
     "focus": lambda beat: beat.label == EARLY and beat.p == "other",
     "pauses": lambda beat: beat.rr > 1.9 and beat.p == "own" and not beat.blocked,
