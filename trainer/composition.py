@@ -48,7 +48,7 @@ _COMPLEX_ENDS = (QRS.stop - FS // 50, QRS.stop + FS // 20)
 _LENT_WAVES = 0.7
 """Chance that fibrillation's waves are a recording's, where one lends them, and not drawn."""
 _JOINT = 0.65
-"""Where between two beats a recording of fibrillation is cut: after the T wave, and there is no P wave."""
+"""Where between two beats a recording of fibrillation is cut: after most T waves, and there is no P wave."""
 _LENT_LEVEL = (0.4, 1.4)
 """Range of their level beside the complexes, in what it is in their own patient."""
 _DRAWN_LEVEL_MV = 0.06
@@ -106,7 +106,7 @@ class Fibrillation:
     waves: Background
     """In normal heights of its complexes."""
     uneven: tuple[float, ...]
-    """Its intervals over their mean, as they followed each other."""
+    """Its intervals over their mean, in their order."""
 
     @classmethod
     def of(cls, recording: Recording) -> "Fibrillation | None":
@@ -159,9 +159,9 @@ def composed(
         rng: what everything is drawn from.
         seconds: s.
         lender: whose ventricular beats are taken instead.
-        lent: what another's fibrillation has, where the rhythm fibrillates, if it is not ``fibrillating`` itself.
+        lent: what another's fibrillation has, where the rhythm fibrillates and the recording has no waves of its own.
         fibrillating: the recording is of atrial fibrillation: its beats have no P wave, and no rhythm but this one.
-        beats: the rhythm; None: it is drawn.
+        beats: the rhythm, with ventricular beats only where the recording or ``lender`` has some; None: it is drawn.
     """
     pieces = {label: _pieces(recording, label) for label in (NORMAL, VENTRICULAR)}
     if len(pieces[NORMAL]) < _FEWEST_NORMAL:

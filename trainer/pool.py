@@ -180,9 +180,13 @@ def _strip(name: str) -> Recording:
 @functools.lru_cache(maxsize=_AT_HAND)
 def _usual_strip(name: str) -> Recording:
     """A strip with those of its beats that look like the others for a reference."""
-    strip, settings = _strip(name), _worker["settings"]
-    at = np.array([beat.sample for beat in find_beats(strip.signal, settings)], dtype=np.int64)
-    return replace(strip, samples=at, labels=_usual(prepare(strip, settings)))
+    return with_usual_beats(_strip(name), _worker["settings"])
+
+
+def with_usual_beats(recording: Recording, settings: Settings) -> Recording:
+    """A recording without reference with those of its beats for one that look like the others, as N."""
+    at = np.array([beat.sample for beat in find_beats(recording.signal, settings)], dtype=np.int64)
+    return replace(recording, samples=at, labels=_usual(prepare(recording, settings)))
 
 
 def _lender(rng: np.random.Generator) -> Ventricular | None:

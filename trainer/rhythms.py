@@ -83,7 +83,7 @@ class _Patient:
     other_p: PWave
     """P wave of supraventricular beats."""
     uneven: tuple[float, ...] = ()
-    """Intervals of a recorded fibrillation over their mean, as they followed each other; empty: they are drawn."""
+    """Intervals of a recorded fibrillation over their mean, in their order; empty: they are drawn."""
 
 
 Episode = Callable[[Random, _Patient, float, int], list[RhythmBeat]]
@@ -177,8 +177,7 @@ def _fibrillation(rng: Random, patient: _Patient, rr: float, length: int) -> lis
     first = int(rng.integers(len(patient.uneven))) if patient.uneven else 0
     out: list[RhythmBeat] = []
     for k in range(length):
-        recorded = patient.uneven[(first + k) % len(patient.uneven)] if patient.uneven else None
-        value = rr * (recorded or _about(rng, spread))
+        value = rr * (patient.uneven[(first + k) % len(patient.uneven)] if patient.uneven else _about(rng, spread))
         if rng.random() < patient.ventricular:
             out.append(RhythmBeat(VENTRICULAR, _early(0.6 * value), "none"))
             value *= 1.3
@@ -319,11 +318,11 @@ BY_NAME: dict[str, Episode] = {
 """What a classifier can be asked about (``alternating``): in all but the first every beat is N."""
 
 
-def alternating(rng: Random, name: str, seconds: float) -> list[RhythmBeat]:
+def alternating(rng: Random, name: str, seconds: float, uneven: Sequence[float] = ()) -> list[RhythmBeat]:
     """Sinus rhythm and episodes of ``BY_NAME`` in turn, ``seconds`` long and a little more, without ventricular beats;
-    a focus has a P wave of its own."""
+    a focus has a P wave of its own. ``uneven`` as in ``drawn``, and always taken."""
     rr = 60.0 / rng.uniform(55, 95)
-    patient = _Patient(0.0, 0.0, "other")
+    patient = _Patient(0.0, 0.0, "other", tuple(uneven))
     out: list[RhythmBeat] = []
     while sum(beat.rr for beat in out) < seconds:
         out += _steady(rng, patient, rr, 120)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.composed_rhythms import main, shares
+from bench.composed_rhythms import fibrillation, main, shares
+from monitor.events import FS
 from trainer.rhythms import BY_NAME, EARLY, NORMAL, VENTRICULAR, alternating
 
 MARKS = {
@@ -35,7 +36,18 @@ def test_of_s_those_found_and_of_n_those_called_s():
     assert wrong == 0.5
 
 
-def test_a_table_of_one_patient(capsys):
+def test_fibrillation_is_a_recorded_one(settings, data_dir):
+    """Of vfdb's 609, with waves and intervals."""
+    lent = fibrillation(settings)
+    assert sum(len(part) for part in lent.waves.parts) > 300 * FS
+    assert len(lent.uneven) > 200
+    assert np.std(lent.uneven) > 0.1
+    some = alternating(np.random.default_rng(0), "fibrillation", 600.0, lent.uneven)
+    rr = [beat.rr for beat in some if beat.p == "none"]
+    assert len(set(np.round(np.array(rr) / np.mean(rr), 9))) > 100
+
+
+def test_a_table_of_one_patient(data_dir, capsys):
     assert main(["--records", "svdb/800"]) == 0
     row = capsys.readouterr().out.splitlines()[-1].split("|")
     found, *wrong = (float(cell.split()[0]) for cell in row[2:-1])
@@ -43,6 +55,8 @@ def test_a_table_of_one_patient(capsys):
     assert found > max(wrong)
 
 
-def test_what_is_not_there_is_one_line(capsys):
-    assert main(["nowhere.safetensors"]) == 1
+@pytest.mark.parametrize("words", [["nowhere.safetensors"], ["--records", "svdb/nobody"], ["--records", "mitdb/107"]])
+def test_what_is_not_there_is_one_line(words, data_dir, capsys):
+    """107 is paced: nothing can be composed of it."""
+    assert main(words) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1

@@ -75,10 +75,10 @@ def test_dropped_beats_leave_their_p_waves_where_they_were_due(seed):
 def test_several_beats_are_dropped_in_succession_but_none_gets_up_from_more_than_six_seconds(monkeypatch):
     monkeypatch.setattr(rhythms, "_MORE_DROPPED", (0.9, 0.9))
     longest = max(max(beat.rr for beat in episode(rhythms._dropped_by_chance, seed=seed)) for seed in range(5))
-    assert 5.0 < longest <= 6.2
+    assert 5.0 < longest <= 6.0 + 1e-9
 
 
-def test_a_beat_dropped_in_order_leaves_its_p_wave_or_none(monkeypatch):
+def test_a_beat_dropped_in_order_leaves_its_p_wave_or_none():
     """In the node it is there, out of the sinus node it is not."""
     pauses = [[beat for beat in episode(rhythms._dropped, seed=seed) if beat.rr > 1.2] for seed in range(20)]
     seen = [all(beat.blocked for beat in some) for some in pauses]
@@ -109,10 +109,19 @@ def test_waves_of_fibrillation_do_not_stop_before_ventricular_beats():
     assert {(beat.label, beat.p) for beat in some} == {(NORMAL, "none"), (VENTRICULAR, "none")}
 
 
-def test_some_patients_fibrillate_now_and_then():
-    several = [drawn(np.random.default_rng(seed), 1200.0, ventricular=False) for seed in range(60)]
-    shares = np.array([np.mean([beat.p == "none" and not beat.waves for beat in one]) for one in several])
-    assert np.mean((shares > 0.05) & (shares < 0.8)) > 0.1
+def test_some_patients_fibrillate_now_and_then_and_not_always_fast(monkeypatch):
+    for name, value in {"_SICK": 0.0, "_FIBRILLATING": 0.0, "_FLUTTERING": 0.0, "_PAROXYSMS": 1.0}.items():
+        monkeypatch.setattr(rhythms, name, value)
+    several = [drawn(np.random.default_rng(seed), 1200.0, ventricular=False) for seed in range(20)]
+    slow = [np.mean([beat.p == "none" and not beat.waves and beat.rr > 0.75 for beat in one]) for one in several]
+    assert 0.01 < np.mean(slow) < 0.5
+
+
+def test_who_fibrillates_takes_the_intervals_that_are_there(monkeypatch):
+    monkeypatch.setattr(rhythms, "_RECORDED_INTERVALS", 1.0)
+    some = drawn(np.random.default_rng(0), 300.0, ventricular=False, fibrillating=True, uneven=(0.5, 1.5))
+    ratios = np.array([a.rr / b.rr for a, b in zip(some[1:], some, strict=False)])
+    assert np.mean((np.abs(ratios - 3.0) < 0.01) | (np.abs(ratios - 1 / 3) < 0.01)) > 0.8
 
 
 def test_a_sick_sinus_node_is_slower_than_the_atria_that_lead():
