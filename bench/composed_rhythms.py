@@ -3,15 +3,17 @@
     python -m bench.composed_rhythms runs/ds1-*/weights.safetensors
 
 Where recordings of a rhythm are missing, it is composed (``trainer.composition``) of the beats of every third patient
-of svdb: ten minutes each, sinus rhythm and the other in turn. Fibrillation has the waves and intervals of vfdb's 609,
-which nobody has learnt from. Right is that every beat of a focus is S and no other is. A composed patient is an easier
-one than a real one: what is bad here is not learnt, what is good here may still be bad in a ward. The weights that
-ship, and ``svdb-*``, have learnt from these patients' beats.
+of svdb: ten minutes each, sinus rhythm and the other in turn. The rhythms are this module's own, not those that are
+learnt from; fibrillation has the waves and intervals of vfdb's 609, which nobody has learnt from. Right is that every
+beat of a focus is S and no other is. A composed patient is an easier one than a real one: what is bad here is not
+learnt, what is good here may still be bad in a ward. The weights that ship, and ``svdb-*``, have learnt from these
+patients' beats.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +27,13 @@ from monitor.events import FS
 from monitor.network import HIDDEN, Network, together
 from replay import physionet
 from trainer import dataset
-from trainer.composition import Fibrillation, composed
+from trainer.background import Background
+from trainer.composition import composed, lent_waves
 from trainer.dataset import Ints, Recording, read, read_signal
 from trainer.pool import with_usual_beats
 from trainer.protocols import SVDB
 from trainer.references import load_reference
-from trainer.rhythms import BY_NAME, EARLY, NORMAL, alternating
+from trainer.rhythms import EARLY, NORMAL, Random, RhythmBeat
 from trainer.train import run_over
 
 _SECONDS = 600.0
@@ -38,29 +41,103 @@ _EVERY = 3
 """Of svdb's patients one in so many."""
 _FIBRILLATING = "vfdb/609"
 """18 minutes of fibrillation."""
+_SINUS_BEATS, _OTHER_BEATS = 120, 240
+"""Beats of sinus rhythm, and of the other at least, in turn."""
+_LONGEST_PAUSE_S = 6.0
+
+_Other = Callable[[Random, float], list[RhythmBeat]]
+"""(rng, RR interval in s) → a few beats."""
 
 
-def fibrillation(settings: Settings) -> Fibrillation | None:
-    """What the longest fibrillation of ``_FIBRILLATING`` lends."""
+@dataclass(frozen=True)
+class Fibrillation:
+    """What is taken from a recording of it."""
+
+    waves: Background | None
+    intervals: tuple[float, ...]
+    """Over their mean, in their order."""
+
+
+def fibrillation(settings: Settings) -> Fibrillation:
+    """That of the longest stretch of ``_FIBRILLATING``."""
     reference = load_reference(physionet.locate(_FIBRILLATING, settings.data))
     signal = read_signal(_FIBRILLATING, 0, settings)
     begins = [int(sample * FS / reference.fs) for sample, _ in reference.rhythms] + [len(signal)]
     stretches = [begins[k : k + 2] for k, (_, name) in enumerate(reference.rhythms) if name == "AFIB"]
     first, end = max(stretches, key=lambda stretch: stretch[1] - stretch[0])
     nothing = np.zeros(0, np.int64)
-    return Fibrillation.of(with_usual_beats(Recording(_FIBRILLATING, 0, signal[first:end], nothing, nothing), settings))
+    recording = with_usual_beats(Recording(_FIBRILLATING, 0, signal[first:end], nothing, nothing), settings)
+    usual = recording.labels == NORMAL
+    rr = np.diff(recording.samples)[usual[1:] & usual[:-1]]
+    return Fibrillation(lent_waves(recording), tuple((rr / rr.mean()).tolist()))
+
+
+def _around(rng: Random, rr: float, spread: float) -> float:
+    return rr * float(np.exp(rng.normal(0.0, spread)))
+
+
+def _focus(rng: Random, rr: float) -> list[RhythmBeat]:
+    """An atrial focus with a P wave of its own leads; after it a slow sinus node, late by half or by more."""
+    some = [RhythmBeat(EARLY, _around(rng, 0.9 * rr, 0.05), "other") for _ in range(int(rng.geometric(0.15)))]
+    late = 1.45 * float(np.exp(abs(rng.normal(0.0, 0.5))))
+    return [*some, *(RhythmBeat(NORMAL, min(_around(rng, late * rr, 0.08), _LONGEST_PAUSE_S)) for _ in range(2))]
+
+
+def _pauses(rng: Random, rr: float) -> list[RhythmBeat]:
+    """The sinus node itself, which pauses for two intervals or more."""
+    late = 1.8 * float(np.exp(abs(rng.normal(0.0, 0.3))))
+    some = [RhythmBeat(NORMAL, _around(rng, rr, 0.03)) for _ in range(int(rng.geometric(0.2)))]
+    return [*some, RhythmBeat(NORMAL, min(late * rr, _LONGEST_PAUSE_S))]
+
+
+def _dropped(rng: Random, rr: float) -> list[RhythmBeat]:
+    """One beat in five is not conducted; its P wave is there."""
+    some = [RhythmBeat(NORMAL, _around(rng, rr, 0.015)) for _ in range(int(rng.geometric(0.25)))]
+    return [*some, RhythmBeat(NORMAL, 2.0 * rr, blocked=rr)]
+
+
+def _flutter(rng: Random, rr: float) -> list[RhythmBeat]:
+    """Every second to fourth wave is conducted."""
+    waves = [float(n) for n in rng.choice([2, 3, 4], 12)]
+    return [RhythmBeat(NORMAL, _around(rng, rr * n / 3.0, 0.015), "none", waves=n) for n in waves]
+
+
+RHYTHMS: dict[str, _Other | None] = {
+    "focus": _focus,
+    "pauses": _pauses,
+    "dropped beats": _dropped,
+    "flutter": _flutter,
+    "fibrillation": None,
+}
+"""None: of recorded intervals."""
+
+
+def alternating(rng: Random, name: str, seconds: float, intervals: Sequence[float]) -> list[RhythmBeat]:
+    """Sinus rhythm and one of ``RHYTHMS`` in turn, ``seconds`` long and a little more."""
+    rr = 60.0 / float(rng.uniform(55, 95))
+    out: list[RhythmBeat] = []
+    while sum(beat.rr for beat in out) < seconds:
+        out += [RhythmBeat(NORMAL, _around(rng, rr, 0.02)) for _ in range(_SINUS_BEATS)]
+        other, some = RHYTHMS[name], list[RhythmBeat]()
+        while other and len(some) < _OTHER_BEATS:
+            some += other(rng, rr)
+        if not other:
+            first = int(rng.integers(len(intervals)))
+            uneven = [intervals[(first + k) % len(intervals)] for k in range(_OTHER_BEATS)]
+            some = [RhythmBeat(NORMAL, rr * ratio, "none") for ratio in uneven]
+        out += some
+    return out
 
 
 def patients(names: Sequence[str], settings: Settings) -> Iterator[tuple[str, dataset.Sequence]]:
     """(rhythm, sequence) of all that is composed of these recordings."""
-    lent = fibrillation(settings)
-    uneven = lent.uneven if lent else ()
+    fibrillates = fibrillation(settings)
     for seed, record in enumerate(names):
         recording = read(record, 0, settings)
-        for rhythm in BY_NAME:
-            rng = np.random.default_rng([seed, list(BY_NAME).index(rhythm)])
-            beats = alternating(rng, rhythm, _SECONDS, uneven)
-            one = composed(recording, rng, _SECONDS, lent=lent, beats=beats)
+        for k, rhythm in enumerate(RHYTHMS):
+            rng = np.random.default_rng([seed, k])
+            beats = alternating(rng, rhythm, _SECONDS, fibrillates.intervals)
+            one = composed(recording, rng, _SECONDS, waves=fibrillates.waves, beats=beats)
             if one is not None:
                 yield rhythm, dataset.prepare(one, settings)
 
@@ -106,11 +183,11 @@ def main(words: list[str] | None = None) -> int:
         print(f"composed_rhythms: {error}", file=sys.stderr)
         return 1
     print(f"patients, each with each rhythm: {len(judged[given.weights[0], 'focus'])}\n")
-    print("| weights | S found, focus | " + " | ".join(f"N called S, {rhythm}" for rhythm in BY_NAME) + " |")
-    print("|---" * (len(BY_NAME) + 2) + "|")
+    print("| weights | S found, focus | " + " | ".join(f"N called S, {rhythm}" for rhythm in RHYTHMS) + " |")
+    print("|---" * (len(RHYTHMS) + 2) + "|")
     for path in given.weights:
-        row = {rhythm: shares(judged[path, rhythm]) for rhythm in BY_NAME}
-        wrong = " | ".join(f"{100 * row[rhythm][1]:.1f} %" for rhythm in BY_NAME)
+        row = {rhythm: shares(judged[path, rhythm]) for rhythm in RHYTHMS}
+        wrong = " | ".join(f"{100 * row[rhythm][1]:.1f} %" for rhythm in RHYTHMS)
         print(f"| {path.parent.name}/{path.name} | {100 * row['focus'][0]:.1f} % | {wrong} |")
     return 0
 

@@ -47,8 +47,6 @@ _COMPLEX_ENDS = (QRS.stop - FS // 50, QRS.stop + FS // 20)
 """Samples of a piece between which the one goes over into the other."""
 _LENT_WAVES = 0.7
 """Chance that fibrillation's waves are a recording's, where one lends them, and not drawn."""
-_JOINT = 0.65
-"""Where between two beats a recording of fibrillation is cut: after most T waves, and there is no P wave."""
 _LENT_LEVEL = (0.4, 1.4)
 """Range of their level beside the complexes, in what it is in their own patient."""
 _DRAWN_LEVEL_MV = 0.06
@@ -99,47 +97,13 @@ def _narrow(rng: Random, pieces: list[Doubles], own: list[Doubles]) -> list[Doub
     return [(1.0 - np.abs(share)) * sign * piece + share * usual for piece, usual in zip(pieces, own, strict=True)]
 
 
-@dataclass(frozen=True)
-class Fibrillation:
-    """What a recording of fibrillation lends to others who shall fibrillate."""
-
-    waves: Background
-    """In normal heights of its complexes."""
-    uneven: tuple[float, ...]
-    """Its intervals over their mean, in their order."""
-
-    @classmethod
-    def of(cls, recording: Recording) -> "Fibrillation | None":
-        """A recording's; None where there is too little of it between its beats."""
-        pieces = _pieces(recording, NORMAL)
-        if len(pieces) < _FEWEST_NORMAL:
-            return None
-        left = _background(recording, smoothed(pieces))
-        return None if left is None else cls(left.scaled(1.0 / _height(pieces)), _uneven(recording))
-
-
-def _uneven(recording: Recording) -> tuple[float, ...]:
-    """Intervals between normal beats over their mean."""
-    normal = recording.labels == NORMAL
-    rr = np.diff(recording.samples)[normal[1:] & normal[:-1]]
-    return tuple((rr / rr.mean()).tolist()) if len(rr) else ()
-
-
-def repeated(recording: Recording, seconds: float) -> Recording:
-    """A recording of fibrillation over and over, ``seconds`` long, without labels: from between two beats to between
-    two others, so that one goes on where the other ended.
-
-    A strip is over before much is usual for its patient. Where there are too few beats it stays as it is.
-    """
-    if len(recording.samples) < _FEWEST_NORMAL:
-        return recording
-    ends = [int(a + _JOINT * (b - a)) for a, b in (recording.samples[1:3], recording.samples[-3:-1])]
-    signal = recording.signal[ends[0] : ends[1]].astype(np.float64)
-    first, last = (float(np.nan_to_num(part).mean()) for part in (signal[:_TAPER], signal[-_TAPER:]))
-    signal -= np.linspace(first, last, len(signal))  # one end is as high as the other
-    signal = np.tile(signal, int(np.ceil(seconds * FS / len(signal))))[: int(seconds * FS)]
-    nothing = np.zeros(0, dtype=np.int64)
-    return replace(recording, signal=signal.astype(np.float32), samples=nothing, labels=nothing)
+def lent_waves(recording: Recording) -> Background | None:
+    """Waves of a recording of fibrillation, in normal heights of its complexes; None where there is too little."""
+    pieces = _pieces(recording, NORMAL)
+    if len(pieces) < _FEWEST_NORMAL:
+        return None
+    left = _background(recording, smoothed(pieces))
+    return None if left is None else left.scaled(1.0 / _height(pieces))
 
 
 def composed(
@@ -148,7 +112,7 @@ def composed(
     seconds: float,
     *,
     lender: Ventricular | None = None,
-    lent: Fibrillation | None = None,
+    waves: Background | None = None,
     fibrillating: bool = False,
     beats: Sequence[RhythmBeat] | None = None,
 ) -> Recording | None:
@@ -159,7 +123,7 @@ def composed(
         rng: what everything is drawn from.
         seconds: s.
         lender: whose ventricular beats are taken instead.
-        lent: what another's fibrillation has, where the rhythm fibrillates and the recording has no waves of its own.
+        waves: ``lent_waves`` of another, where the rhythm fibrillates, if it is not ``fibrillating`` itself.
         fibrillating: the recording is of atrial fibrillation: its beats have no P wave, and no rhythm but this one.
         beats: the rhythm, with ventricular beats only where the recording or ``lender`` has some; None: it is drawn.
     """
@@ -168,21 +132,19 @@ def composed(
         return None
     usual = smoothed(pieces[NORMAL])
     background = _background(recording, usual)
-    own_waves = fibrillating and background is not None
-    if own_waves:  # they are taken off the beats and run through them as they are laid
+    if fibrillating:  # the waves are taken off the beats and run through them as they are laid
         pieces[NORMAL] = usual
     if lender is not None:
         pieces[VENTRICULAR] = lender.lent(rng, pieces[NORMAL])
     enough = len(pieces[VENTRICULAR]) >= _FEWEST_VENTRICULAR
-    uneven = _uneven(recording) if fibrillating else lent.uneven if lent else ()
     if beats is None:
-        beats = drawn(rng, seconds, ventricular=enough, fibrillating=fibrillating, uneven=uneven)
+        beats = drawn(rng, seconds, ventricular=enough, fibrillating=fibrillating)
     signal, samples, labels, fibrillates = _laid(beats, pieces, rng, seconds)
-    if fibrillates.any() and not own_waves:
-        signal += fibrillates * _waves(rng, len(signal), _height(pieces[NORMAL]), lent.waves if lent else None)
+    if not fibrillating:
+        signal += fibrillates * _waves(rng, len(signal), _height(pieces[NORMAL]), waves)
     if background is not None:
         beneath = background.laid(rng, len(signal))
-        signal += beneath if own_waves else beneath * _between(samples, len(signal))
+        signal += beneath if fibrillating else beneath * _between(samples, len(signal))
     noise = float(np.exp(rng.uniform(*np.log(_NOISE_MV))))
     signal += rng.normal(0.0, noise, len(signal))
     return replace(
@@ -227,8 +189,8 @@ def _laid(
         if kind == NORMAL and beat.p != "own":
             piece = other.instead(piece, present=beat.p == "other")
         signal[r - BEFORE : r + AFTER] += piece
-        for late in np.arange(1, round(beat.rr / beat.blocked) if beat.blocked else 1) * beat.blocked:
-            first = int((at - beat.rr + late) * FS) - BEFORE
+        if beat.blocked:
+            first = int((at - beat.rr + beat.blocked) * FS) - BEFORE
             signal[first + P.start : first + P.stop] += piece[P] - line(piece)
         samples.append(r)
         labels.append(beat.label)

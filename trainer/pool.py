@@ -21,7 +21,8 @@ from monitor.beats import FEATURES
 from monitor.config import Settings
 from monitor.events import CLASSES
 from replay import physionet
-from trainer.composition import Fibrillation, Ventricular, composed, repeated
+from trainer.background import Background
+from trainer.composition import Ventricular, composed, lent_waves
 from trainer.dataset import (
     UNKNOWN,
     Ints,
@@ -43,8 +44,6 @@ _COMPOSED_S = 1500.0
 """Length of a composed rhythm: about as many beats as a recording has."""
 _COMPOSED_STRIP_S = 600.0
 """The same of a strip's beats, of which there are thirty to sixty: rather more patients than longer rhythms."""
-_REPEATED_S = 300.0
-"""Length of a strip of fibrillation that is repeated: long enough for what is usual to be known."""
 STRIPS = "challenge2017"
 """The database of the strips."""
 _LIKE = 0.9
@@ -113,7 +112,7 @@ def _start(protocol: Protocol, settings: Settings) -> None:
         kept.cache_clear()  # of another protocol
     classes = dict(strips(settings)) if protocol.strips else {}
     _worker.update(
-        protocol=protocol, settings=settings, noises=read_noise(settings), classes=classes, lenders={}, atria={}
+        protocol=protocol, settings=settings, noises=read_noise(settings), classes=classes, lenders={}, waves={}
     )
 
 
@@ -130,12 +129,10 @@ def _prepare(order: Order) -> Prepared | None:
     if order.kind == "composed" and strip:
         fibrillating = _STRIPS[_worker["classes"][order.record]] == "fibrillation"
         usual = _usual_strip(order.record)
-        lender, lent = _lender(rng), _fibrillation(rng)
-        recording = composed(usual, rng, _COMPOSED_STRIP_S, lender=lender, lent=lent, fibrillating=fibrillating)
+        lender, waves = _lender(rng), _waves(rng)
+        recording = composed(usual, rng, _COMPOSED_STRIP_S, lender=lender, waves=waves, fibrillating=fibrillating)
     elif order.kind == "composed":
-        recording = composed(known, rng, _COMPOSED_S, lent=_fibrillation(rng), fibrillating=known.fibrillates)
-    elif order.kind == "fibrillation" and order.copy > 0:
-        recording = repeated(_usual_strip(order.record), _REPEATED_S)
+        recording = composed(known, rng, _COMPOSED_S, waves=_waves(rng), fibrillating=known.fibrillates)
     if recording is None:
         return None
     if order.copy > 0:
@@ -203,16 +200,16 @@ def _lender(rng: np.random.Generator) -> Ventricular | None:
     return None
 
 
-def _fibrillation(rng: np.random.Generator) -> Fibrillation | None:
-    """What one of the strips of fibrillation lends; None where no strips are learnt from."""
-    known: dict[str, Fibrillation | None] = _worker["atria"]
+def _waves(rng: np.random.Generator) -> Background | None:
+    """Fibrillation's waves of one of the strips; None where no strips are learnt from."""
+    known: dict[str, Background | None] = _worker["waves"]
     names = [name for name, label in _worker["classes"].items() if _STRIPS.get(label) == "fibrillation"]
     for k in rng.permutation(len(names)):
         name = names[k]
         if name not in known:
-            known[name] = Fibrillation.of(_usual_strip(name))
-        if (lent := known[name]) is not None:
-            return lent
+            known[name] = lent_waves(_usual_strip(name))
+        if (waves := known[name]) is not None:
+            return waves
     return None
 
 

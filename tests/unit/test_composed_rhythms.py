@@ -3,24 +3,23 @@
 import numpy as np
 import pytest
 
-from bench.composed_rhythms import fibrillation, main, shares
+from bench.composed_rhythms import RHYTHMS, alternating, fibrillation, main, shares
 from monitor.events import FS
-from trainer.rhythms import BY_NAME, EARLY, NORMAL, VENTRICULAR, alternating
+from trainer.rhythms import EARLY, NORMAL, VENTRICULAR
 
 MARKS = {
     "focus": lambda beat: beat.label == EARLY and beat.p == "other",
-    "pauses": lambda beat: beat.rr > 1.9 and beat.p == "own" and not beat.blocked,
+    "pauses": lambda beat: beat.rr > 1.15 and beat.p == "own" and not beat.blocked,
     "dropped beats": lambda beat: beat.blocked,
     "fibrillation": lambda beat: beat.p == "none" and not beat.waves,
-    "paroxysms": lambda beat: beat.p == "none" and beat.rr < 0.6,
     "flutter": lambda beat: beat.waves,
 }
 """What a beat has in one rhythm alone, or in one and its like."""
 
 
-@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("name", RHYTHMS)
 def test_sinus_rhythm_and_what_it_is_asked_about(name):
-    some = alternating(np.random.default_rng(0), name, 600.0)
+    some = alternating(np.random.default_rng(0), name, 600.0, (0.7, 1.3))
     assert sum(beat.rr for beat in some) >= 600.0
     assert {beat.label for beat in some} == ({NORMAL, EARLY} if name == "focus" else {NORMAL})
     assert sum(bool(MARKS[name](beat)) for beat in some) > 20
@@ -40,9 +39,9 @@ def test_fibrillation_is_a_recorded_one(settings, data_dir):
     """Of vfdb's 609, with waves and intervals."""
     lent = fibrillation(settings)
     assert sum(len(part) for part in lent.waves.parts) > 300 * FS
-    assert len(lent.uneven) > 200
-    assert np.std(lent.uneven) > 0.1
-    some = alternating(np.random.default_rng(0), "fibrillation", 600.0, lent.uneven)
+    assert len(lent.intervals) > 200
+    assert np.std(lent.intervals) > 0.1
+    some = alternating(np.random.default_rng(0), "fibrillation", 600.0, lent.intervals)
     rr = [beat.rr for beat in some if beat.p == "none"]
     assert len(set(np.round(np.array(rr) / np.mean(rr), 9))) > 100
 
@@ -51,7 +50,7 @@ def test_a_table_of_one_patient(data_dir, capsys):
     assert main(["--records", "svdb/800"]) == 0
     row = capsys.readouterr().out.splitlines()[-1].split("|")
     found, *wrong = (float(cell.split()[0]) for cell in row[2:-1])
-    assert len(wrong) == len(BY_NAME)
+    assert len(wrong) == len(RHYTHMS)
     assert found > max(wrong)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from monitor.events import CLASSES, FS
 from trainer import composition, waves
-from trainer.composition import Fibrillation, Ventricular, composed, repeated
+from trainer.composition import Ventricular, composed
 from trainer.dataset import Recording, find_beats, read
 from trainer.ec57 import detection
 from trainer.rhythms import RhythmBeat, drawn
@@ -118,18 +118,6 @@ def test_a_blocked_p_wave_stands_alone(recording):
     assert difference[: r - int(0.29 * FS)].max() == difference[r - int(0.06 * FS) :].max() == 0.0
 
 
-def test_several_blocked_p_waves_stand_in_a_long_pause(recording):
-    pieces = composition._pieces(recording, N)
-    due = [RhythmBeat(N, 0.8), RhythmBeat(N, 2.4, blocked=0.8)]
-    with_, without = (
-        composition._laid(beats, {N: pieces, V: []}, np.random.default_rng(0), 10.0)[0]
-        for beats in (due, [replace(beat, blocked=0.0) for beat in due])
-    )
-    difference = np.abs(with_ - without)
-    p_waves = [slice(int((1.8 + k * 0.8 - 0.28) * FS), int((1.8 + k * 0.8 - 0.07) * FS)) for k in (1, 2, 3)]
-    assert [difference[at].max() > 0.02 for at in p_waves] == [True, True, False]
-
-
 def test_between_the_beats_is_what_the_recording_has_there(recording, monkeypatch):
     """Hum of 10 Hz, none of it the beats': after a pause of 3 s there is as much of it as there was."""
     monkeypatch.setattr(composition, "drawn", lambda *args, **kwargs: [RhythmBeat(N, 3.0)] * 40)
@@ -151,9 +139,9 @@ def test_fibrillation_keeps_its_waves_and_lends_them(settings, data_dir, monkeyp
     flutters = replace(recording, signal=(recording.signal + 0.15 * np.sin(2 * np.pi * 6.0 * t)).astype(np.float32))
     patient = read("mitdb/101", 0, settings)
     own, still = (composed(of, np.random.default_rng(0), 120.0, fibrillating=True) for of in (flutters, recording))
-    lent = Fibrillation.of(flutters)
+    waves = composition.lent_waves(flutters)
     monkeypatch.setattr(composition, "drawn", lambda *args, **kwargs: [RhythmBeat(N, 0.9, "none")] * 120)
-    waves = composed(patient, np.random.default_rng(0), 100.0, lent=lent)
+    lent = composed(patient, np.random.default_rng(0), 100.0, waves=waves)
     bare = composed(patient, np.random.default_rng(0), 100.0)
 
     def share(one):
@@ -162,63 +150,10 @@ def test_fibrillation_keeps_its_waves_and_lends_them(settings, data_dir, monkeyp
         return power[(rate > 5.9) & (rate < 6.1)].sum() / power[(rate > 3.0) & (rate < 40.0)].sum()
 
     assert share(own) > 3.0 * share(still)
-    assert share(waves) > 4.0 * share(bare)
-
-
-def test_fibrillation_lends_its_intervals_over_their_mean(recording):
-    labels = recording.labels.copy()
-    labels[10] = V
-    uneven = np.array(Fibrillation.of(replace(recording, labels=labels)).uneven)
-    rr = np.diff(recording.samples)
-    normal = (labels == N)[1:] & (labels == N)[:-1]
-    np.testing.assert_allclose(uneven, rr[normal] / rr[normal].mean())
-
-
-@pytest.mark.parametrize("fibrillating", [True, False])
-def test_a_rhythm_gets_the_intervals_of_the_recording_that_fibrillates(recording, monkeypatch, fibrillating):
-    """Its own, or the one's that lends them."""
-    given = []
-    monkeypatch.setattr(composition, "drawn", lambda *args, **kwargs: given.append(kwargs["uneven"]) or [])
-    other = Fibrillation.of(replace(recording, samples=recording.samples[::2], labels=recording.labels[::2]))
-    composed(recording, np.random.default_rng(0), 60.0, lent=other, fibrillating=fibrillating)
-    assert given == [Fibrillation.of(recording).uneven if fibrillating else other.uneven]
-    assert len(given[0]) > 100
-
-
-def test_who_fibrillates_without_waves_to_take_has_drawn_ones(recording, monkeypatch):
-    """Too little lies between the beats to tell waves from noise: they are laid as in anybody else."""
-    monkeypatch.setattr(composition, "_background", lambda *args: None)
-    monkeypatch.setattr(composition, "_DRAWN_LEVEL_MV", 0.0)
-    still = composed(recording, np.random.default_rng(0), 60.0, fibrillating=True)
-    monkeypatch.setattr(composition, "fibrillation", lambda rng, n: 20.0 * np.sin(np.arange(n)))
-    monkeypatch.setattr(composition, "_DRAWN_LEVEL_MV", 0.06)
-    assert np.std(composed(recording, np.random.default_rng(0), 60.0, fibrillating=True).signal - still.signal) > 0.1
-
-
-def test_a_repeated_strip_goes_on_where_it_ended(recording, settings):
-    """As many beats a minute as before, and no step where it begins anew."""
-    there = recording.samples < 29 * FS
-    ramp = np.linspace(0.0, 1.0, 30 * FS)
-    signal = (recording.signal[: 30 * FS] + ramp).astype(np.float32)
-    strip = replace(recording, signal=signal, samples=recording.samples[there])
-    long = repeated(strip, 120.0)
-    assert len(long.signal) == 120 * FS
-    assert len(long.labels) == len(long.samples) == 0
-    one = int(strip.samples[1] + 0.65 * np.diff(strip.samples)[1])  # from here …
-    end = int(strip.samples[-3] + 0.65 * np.diff(strip.samples)[-2])  # … to here
-    joints = np.arange(1, 4) * (end - one)
-    assert np.abs(long.signal[joints] - long.signal[joints - 1]).max() < 0.05
-    np.testing.assert_allclose(long.signal[: end - one], long.signal[end - one : 2 * (end - one)])
-    a_minute = [60 * FS * len(find_beats(some, settings)) / len(some) for some in (strip.signal, long.signal)]
-    assert a_minute[0] == pytest.approx(a_minute[1], rel=0.05)
-
-
-def test_a_strip_of_few_beats_is_not_repeated(recording):
-    few = replace(recording, samples=recording.samples[:8])
-    assert repeated(few, 300.0) is few
+    assert share(lent) > 4.0 * share(bare)
 
 
 def test_who_has_too_little_between_unusual_beats_lends_no_waves(recording):
     labels = recording.labels.copy()
     labels[::2] = V
-    assert Fibrillation.of(replace(recording, labels=labels)) is None
+    assert composition.lent_waves(replace(recording, labels=labels)) is None
