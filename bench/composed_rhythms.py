@@ -29,7 +29,7 @@ from replay import physionet
 from trainer import dataset
 from trainer.background import Background
 from trainer.composition import composed, lent_waves
-from trainer.dataset import Ints, Recording, read, read_signal
+from trainer.dataset import UNKNOWN, Ints, Recording, read, read_signal
 from trainer.pool import with_usual_beats
 from trainer.protocols import SVDB
 from trainer.references import load_reference
@@ -44,6 +44,7 @@ _FIBRILLATING = "vfdb/609"
 _SINUS_BEATS, _OTHER_BEATS = 120, 240
 """Beats of sinus rhythm, and of the other at least, in turn."""
 _LONGEST_PAUSE_S = 6.0
+"""What a patient gets up from again."""
 
 _Other = Callable[[Random, float], list[RhythmBeat]]
 """(rng, RR interval in s) → a few beats."""
@@ -110,6 +111,10 @@ RHYTHMS: dict[str, _Other | None] = {
     "fibrillation": None,
 }
 """None: of recorded intervals."""
+AFTER_FOCUS = "sinus after focus"
+_BACK = 3
+"""N in succession after S from which sinus rhythm is back: while a focus leads there are two at most."""
+_COLUMNS = ("focus", AFTER_FOCUS, *(rhythm for rhythm in RHYTHMS if rhythm != "focus"))
 
 
 def alternating(rng: Random, name: str, seconds: float, intervals: Sequence[float]) -> list[RhythmBeat]:
@@ -150,6 +155,20 @@ def answers(network: Network, sequence: dataset.Sequence) -> Ints:
     return np.asarray(logits[:, 0].argmax(-1).numpy())
 
 
+def parts(rhythm: str, labels: Ints) -> Iterator[tuple[str, Ints]]:
+    """(column, labels [beat]) of what is told apart: of a focus, while it leads, and when sinus rhythm is back, from
+    the third N on. What lies in another column is UNKNOWN, and so is what comes before any focus."""
+    if rhythm != "focus":
+        yield rhythm, labels
+        return
+    early = np.flatnonzero(labels == EARLY)
+    beat = np.arange(len(labels))
+    last = np.searchsorted(early, beat, side="right") - 1
+    since = np.where(last >= 0, beat - early[np.maximum(last, 0)], -1) if len(early) else np.full(len(labels), -1)
+    yield rhythm, np.where((since >= 0) & (since < _BACK), labels, UNKNOWN)
+    yield AFTER_FOCUS, np.where(since >= _BACK, labels, UNKNOWN)
+
+
 def shares(judged: Sequence[tuple[Ints, Ints]]) -> tuple[float, float]:
     """Of the (labels, answers) of several patients: S found, of all S, and N called S, of all N; nan of none."""
     labels, called = (np.concatenate([pair[k] for pair in judged]) for k in (0, 1))
@@ -176,18 +195,20 @@ def main(words: list[str] | None = None) -> int:
         judged: dict[tuple[Path, str], list[tuple[Ints, Ints]]] = {}
         for rhythm, sequence in patients(given.records, settings):
             for path, network in networks.items():
-                judged.setdefault((path, rhythm), []).append((sequence.labels, answers(network, sequence)))
+                called = answers(network, sequence)
+                for column, labels in parts(rhythm, sequence.labels):
+                    judged.setdefault((path, column), []).append((labels, called))
         if not judged:
             raise UserError(f"{', '.join(given.records)}: too few normal beats to compose anything of")
     except UserError as error:
         print(f"composed_rhythms: {error}", file=sys.stderr)
         return 1
     print(f"patients, each with each rhythm: {len(judged[given.weights[0], 'focus'])}\n")
-    print("| weights | S found, focus | " + " | ".join(f"N called S, {rhythm}" for rhythm in RHYTHMS) + " |")
-    print("|---" * (len(RHYTHMS) + 2) + "|")
+    print("| weights | S found, focus | " + " | ".join(f"N called S, {column}" for column in _COLUMNS) + " |")
+    print("|---" * (len(_COLUMNS) + 2) + "|")
     for path in given.weights:
-        row = {rhythm: shares(judged[path, rhythm]) for rhythm in RHYTHMS}
-        wrong = " | ".join(f"{100 * row[rhythm][1]:.1f} %" for rhythm in RHYTHMS)
+        row = {column: shares(judged[path, column]) for column in _COLUMNS}
+        wrong = " | ".join(f"{100 * row[column][1]:.1f} %" for column in _COLUMNS)
         print(f"| {path.parent.name}/{path.name} | {100 * row['focus'][0]:.1f} % | {wrong} |")
     return 0
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.composed_rhythms import RHYTHMS, alternating, fibrillation, main, shares
+from bench.composed_rhythms import AFTER_FOCUS, RHYTHMS, alternating, fibrillation, main, parts, shares
 from monitor.events import FS
 from trainer.rhythms import EARLY, NORMAL, VENTRICULAR
 
@@ -24,6 +24,17 @@ def test_sinus_rhythm_and_what_it_is_asked_about(name):
     assert {beat.label for beat in some} == ({NORMAL, EARLY} if name == "focus" else {NORMAL})
     assert sum(bool(MARKS[name](beat)) for beat in some) > 20
     assert not any(MARKS[name](beat) for beat in some[:120])
+
+
+def test_a_focus_and_the_sinus_rhythm_after_it_are_two_things():
+    """Before any focus neither; while it leads two N at most stand between its beats."""
+    n, s, unknown = NORMAL, EARLY, -1
+    labels = np.array([n, n, n, s, n, n, s, s, n, n, n, n, unknown, s])
+    leads, after = (dict(parts("focus", labels))[name] for name in ("focus", AFTER_FOCUS))
+    assert leads.tolist() == [-1] * 3 + [s, n, n, s, s, n, n, -1, -1, -1, s]
+    assert after.tolist() == [-1] * 10 + [n, n, -1, -1]
+    assert [(name, part.tolist()) for name, part in parts("pauses", labels)] == [("pauses", labels.tolist())]
+    assert all((part == unknown).all() for _, part in parts("focus", np.array([n, n, n])))
 
 
 def test_of_s_those_found_and_of_n_those_called_s():
@@ -50,7 +61,7 @@ def test_a_table_of_one_patient(data_dir, capsys):
     assert main(["--records", "svdb/800"]) == 0
     row = capsys.readouterr().out.splitlines()[-1].split("|")
     found, *wrong = (float(cell.split()[0]) for cell in row[2:-1])
-    assert len(wrong) == len(RHYTHMS)
+    assert len(wrong) == len(RHYTHMS) + 1
     assert found > max(wrong)
 
 
