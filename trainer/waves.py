@@ -58,9 +58,15 @@ def line(piece: Doubles) -> Doubles:
 class OtherP:
     """A P wave of another origin: its polarity, size, width and distance are one patient's. It is drawn anew, or made
     of the sinus node's: a focus not far from it has a P wave that is a little earlier or later, smaller, or upside
-    down."""
+    down; or it is a recorded one.
 
-    def __init__(self, rng: Random) -> None:
+    Args:
+        rng: what everything is drawn from.
+        lent: a recorded one, what lies in P in heights of the complexes.
+    """
+
+    def __init__(self, rng: Random, lent: Doubles | None = None) -> None:
+        self._lent = lent
         self._distance = rng.uniform(0.09, 0.20)
         self._width = rng.uniform(0.012, 0.03)
         self._size = rng.uniform(0.07, 0.22) * (-1.0 if rng.random() < 0.5 else 1.0)
@@ -74,14 +80,17 @@ class OtherP:
         changed = piece.copy()
         without = line(piece)
         own = piece[P] - without
-        if present and self._kin:
+        height = float(np.abs(piece[BEFORE - 20 : BEFORE + 20]).max())
+        if not present:
+            changed[P] = without + self._rest * own
+        elif self._lent is not None:
+            changed[P] = without + height * self._lent
+        elif self._kin:
             changed[P] = without + self._share * np.roll(own * np.hanning(len(own)) ** 0.25, self._later)
-            return changed
-        changed[P] = without + self._rest * own
-        if present:
+        else:
+            changed[P] = without + self._rest * own
             t = np.arange(-BEFORE, AFTER) / FS
-            scale = float(np.abs(piece[BEFORE - 20 : BEFORE + 20]).max())
-            changed += self._size * scale * np.exp(-((t + self._distance) ** 2) / (2 * self._width**2)) * (t < -0.04)
+            changed += self._size * height * np.exp(-((t + self._distance) ** 2) / (2 * self._width**2)) * (t < -0.04)
         return changed
 
 

@@ -23,7 +23,8 @@ def piece():
 
 def laid(beats, piece, seed=0):
     pieces = {NORMAL: [piece], VENTRICULAR: []}
-    return composition._laid(beats, pieces, np.random.default_rng(seed), 1.5 + sum(beat.rr for beat in beats))[0]
+    rng = np.random.default_rng(seed)
+    return composition._laid(beats, pieces, rng, 1.5 + sum(beat.rr for beat in beats), OtherP(rng))[0]
 
 
 def test_another_p_wave_leaves_complex_and_t_wave_alone(piece):
@@ -47,6 +48,15 @@ def test_a_p_wave_akin_to_the_sinus_nodes_has_its_shape(piece, monkeypatch):
     large = np.abs(shares) > 0.3
     assert np.abs(np.array(at)[large] + 0.16).min() > 0.01
     assert np.abs(np.array(at)[large] + 0.16).max() < 0.06
+
+
+def test_a_recorded_p_wave_stands_in_the_place_of_the_patients_own(piece):
+    """In heights of the complexes, whatever their sign."""
+    recorded = np.sin(np.linspace(0.0, np.pi, P.stop - P.start))
+    for sign in (1.0, -2.0):
+        changed = OtherP(np.random.default_rng(0), 0.2 * recorded).instead(sign * piece, present=True)
+        np.testing.assert_allclose(changed[P] - waves.line(changed), abs(sign) * 0.2 * recorded, atol=0.01)
+        np.testing.assert_array_equal(changed[P.stop :], sign * piece[P.stop :])
 
 
 def test_none_is_present_where_none_is_wanted(piece):
