@@ -327,25 +327,3 @@ _EPISODES: tuple[Episode, ...] = (
     _steady,
 )
 """Of any patient who does not fibrillate."""
-
-BY_NAME: dict[str, Episode] = {
-    "focus": _sick_sinus,
-    "pauses": _pausing_sinus,
-    "dropped beats": _dropped_by_chance,
-    "fibrillation": _fibrillation,
-    "paroxysms": _paroxysm,
-    "flutter": _flutter,
-}
-"""What a classifier can be asked about (``alternating``): in all but the first every beat is N."""
-
-
-def alternating(rng: Random, name: str, seconds: float, uneven: Sequence[float] = ()) -> list[RhythmBeat]:
-    """Sinus rhythm and episodes of ``BY_NAME`` in turn, ``seconds`` long and a little more, without ventricular beats;
-    a focus has a P wave of its own. ``uneven`` as in ``drawn``, and always taken."""
-    rr = 60.0 / rng.uniform(55, 95)
-    patient = _Patient(0.0, 0.0, "other", tuple(uneven))
-    out: list[RhythmBeat] = []
-    while sum(beat.rr for beat in out) < seconds:
-        out += _steady(rng, patient, rr, 120)
-        out += BY_NAME[name](rng, patient, rr, 240)
-    return out
