@@ -2,9 +2,9 @@
 
 MIT-BIH's training half has six patients with more than a handful of supraventricular beats and two in atrial
 fibrillation. What it lacks can be composed (``trainer.rhythms``), since the QRS of a supraventricular beat is the
-patient's own; what changes is the P wave. Ventricular beats can be lent by another patient, as they are or half-way to
-the patient's own complex: such are the narrow ones that begin in the septum. After the idea of synthetic ectopy as
-augmentation; the composition by overlapping pieces is this project's own.
+patient's own; what changes is the P wave. That wave, ventricular beats and fibrillation can be lent by other patients
+(``trainer.lenders``). After the idea of synthetic ectopy as augmentation; the composition by overlapping pieces is this
+project's own.
 """
 
 from collections.abc import Sequence
@@ -84,11 +84,12 @@ def composed(
         pieces[NORMAL] = usual
     if lent.ventricular is not None:
         pieces[VENTRICULAR] = lent.ventricular.lent(rng, pieces[NORMAL])
+    other = OtherP(rng, lent.p.lent(rng) if lent.p is not None and rng.random() < _LENT_P else None)
     if beats is None:
         enough = len(pieces[VENTRICULAR]) >= _FEWEST_VENTRICULAR
         intervals = uneven(recording) if fibrillating else lent.fibrillation.uneven if lent.fibrillation else ()
-        beats = drawn(rng, seconds, ventricular=enough, fibrillating=fibrillating, uneven=intervals)
-    other = OtherP(rng, lent.p.lent(rng) if lent.p is not None and rng.random() < _LENT_P else None)
+        tells = other.tells(pieces[NORMAL])
+        beats = drawn(rng, seconds, ventricular=enough, fibrillating=fibrillating, tells=tells, uneven=intervals)
     signal, samples, labels, fibrillates = _laid(beats, pieces, rng, seconds, other)
     if fibrillates.any() and not own_waves:
         waves = lent.fibrillation.waves if lent.fibrillation else None
@@ -134,10 +135,10 @@ def _laid(
         kind = VENTRICULAR if beat.label == VENTRICULAR else NORMAL
         source[kind] = (source[kind] + 1) % len(pieces[kind])
         piece = pieces[kind][source[kind]]
-        if beat.label == EARLY:
-            piece = aberrant.conducted(piece, beat.rr / max(rr, beat.rr))
         if kind == NORMAL and beat.p != "own":
             piece = other.instead(piece, present=beat.p == "other")
+        if beat.label == EARLY or (kind == NORMAL and beat.p == "none"):
+            piece = aberrant.conducted(piece, beat.rr / max(rr, beat.rr))
         signal[r - BEFORE : r + AFTER] += piece
         for late in np.arange(1, round(beat.rr / beat.blocked) if beat.blocked else 1) * beat.blocked:
             first = int((at - beat.rr + late) * FS) - BEFORE

@@ -33,9 +33,13 @@ _T_SHARE = (-0.9, 0.0)
 _COMPLEX_ENDS = (QRS.stop - FS // 50, QRS.stop + FS // 20)
 """Samples of a piece between which the one goes over into the other."""
 _CLEAR_S = 0.42
-"""Least interval, s, from an N beat to an S one whose P wave is lent: sooner it lies in that beat's T wave."""
+"""Least interval, s, from an N beat to an S one whose P wave is lent: sooner it lies in that beat's complex."""
 _P_BEATS = 12
 """S beats in succession whose P waves are averaged."""
+_P_SEEN = 0.04
+"""Height of such an average, in heights of the complexes, from which there is a P wave; and …"""
+_P_ALIKE = 0.7
+"""… the correlation of the averages of every other of them, from which they are of one origin."""
 _P_LEVEL = int(0.02 * FS)
 """Samples at either end of a P wave that are its zero."""
 _P_FADES = 0.25
@@ -109,12 +113,12 @@ class EctopicP:
     @classmethod
     def of(cls, recording: Recording) -> "EctopicP | None":
         """What precedes a recording's S beats once the mean normal beat is taken off at the N before, several averaged;
-        None where there are too few."""
+        None where there are too few, or none to be seen, or where the atria fibrillate."""
         normal = pieces_of(recording, NORMAL)
         rr = np.diff(recording.samples, prepend=0)
         early = (recording.labels[1:] == EARLY) & (recording.labels[:-1] == NORMAL) & (rr[1:] >= _CLEAR_S * FS)
         early &= (recording.samples[:-1] >= BEFORE) & (recording.samples[1:] + AFTER <= len(recording.signal))
-        if len(normal) < FEWEST_NORMAL or np.count_nonzero(early) < _LENDS:
+        if recording.fibrillates or len(normal) < FEWEST_NORMAL or np.count_nonzero(early) < _LENDS:
             return None
         usual = np.mean(normal, axis=0)
         signal = np.nan_to_num(recording.signal.astype(np.float64))
@@ -125,8 +129,13 @@ class EctopicP:
             wave = left[r - before :][P]
             first, last = (float(part.mean()) for part in (wave[:_P_LEVEL], wave[-_P_LEVEL:]))
             found.append((wave - np.linspace(first, last, len(wave))) * np.hanning(len(wave)) ** _P_FADES)
-        several = range(0, len(found) - _P_BEATS + 1, _P_BEATS)
-        return cls(tuple(np.mean(found[k : k + _P_BEATS], axis=0) / height_of(normal) for k in several))
+        height = height_of(normal)
+        averages = []
+        for k in range(0, len(found) - _P_BEATS + 1, _P_BEATS):
+            odd, even = (np.mean(found[k + first : k + _P_BEATS : 2], axis=0) / height for first in (0, 1))
+            if np.abs(odd + even).max() / 2.0 >= _P_SEEN and np.corrcoef(odd, even)[0, 1] >= _P_ALIKE:
+                averages.append((odd + even) / 2.0)
+        return cls(tuple(averages)) if averages else None
 
     def lent(self, rng: Random) -> Doubles:
         """One of them as a patient might have it, in heights of the complexes."""
@@ -145,7 +154,7 @@ class Fibrillation:
 
     @classmethod
     def of(cls, recording: Recording) -> "Fibrillation | None":
-        """A recording's; None where there is too little of it between its beats."""
+        """A recording's; None where there is too little of it between its beats, or of these."""
         pieces = pieces_of(recording, NORMAL)
         if len(pieces) < FEWEST_NORMAL:
             return None

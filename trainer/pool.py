@@ -193,8 +193,8 @@ def with_usual_beats(recording: Recording, settings: Settings) -> Recording:
 
 
 def _lent(rng: np.random.Generator, *, ventricular: bool = False) -> Lent:
-    """What the training's patients and strips lend to one, by chance; whose own ventricular beats it has, if not
-    ``ventricular``."""
+    """What the training's patients and strips lend to one, by chance; no ventricular beats without ``ventricular``: it
+    has its own."""
     protocol: Protocol = _worker["protocol"]
     leads = [(record, lead) for record in protocol.train for lead in (0, 1)]
     names = [(name, 0) for name, label in _worker["classes"].items() if _STRIPS.get(label) == "fibrillation"]
@@ -205,21 +205,21 @@ def _lent(rng: np.random.Generator, *, ventricular: bool = False) -> Lent:
     )
 
 
-_What = TypeVar("_What")
+_Lends = TypeVar("_Lends")
 
 
 def _of_one(
     rng: np.random.Generator,
-    what: Callable[[Recording], _What | None],
+    lends: Callable[[Recording], _Lends | None],
     leads: Several[tuple[str, int]],
-    recording: Callable[[str, int], Recording],
-) -> _What | None:
+    opened: Callable[[str, int], Recording],
+) -> _Lends | None:
     """What one of these (record, lead) lends; None where nobody has anything."""
-    known: dict[Any, _What | None] = _worker["lent"]
+    known: dict[Any, _Lends | None] = _worker["lent"]
     for k in rng.permutation(len(leads)):
-        key = (what, *leads[k])
+        key = (lends, *leads[k])
         if key not in known:
-            known[key] = what(recording(*leads[k]))
+            known[key] = lends(opened(*leads[k]))
         if (lent := known[key]) is not None:
             return lent
     return None

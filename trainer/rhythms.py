@@ -23,6 +23,9 @@ _SHORTEST_S = 0.3
 """RR interval; the node conducts no sooner, but in fast fibrillation."""
 _SHORTEST_PAROXYSM_S = 0.24
 
+_OTHER_P = 0.8
+"""Chance that a patient's supraventricular beats have a P wave of their own, if that tells."""
+
 _LENGTHS = (20, 150)
 """Range of an episode's beats."""
 _FIBRILLATING, _FLUTTERING = 0.08, 0.08
@@ -32,36 +35,45 @@ _RECORDED_INTERVALS = 0.6
 _PAROXYSMS = 0.3
 """Chance that a patient's atria fibrillate now and then."""
 _BLOCKED = 0.12
-"""Chance that a patient's node drops beats oftener than others' do."""
+"""Chance that a patient's node drops beats oftener than others' do, if the sinus node is not sick."""
 _BLOCKED_EPISODES = (1, 6)
-"""How much oftener, one of these a patient."""
+"""Pairs of episodes more in which it does, one of these a patient."""
 _SEEN = 0.7
 """Chance that beats dropped in order leave their P waves."""
+_GROWS = (0.0, 0.015)
+"""Range of the share by which intervals grow from beat to beat before one that is dropped unseen."""
 _MORE_DROPPED = (0.0, 0.5)
 """Range of the chance that after a dropped beat the next is dropped too."""
 _IN_BIGEMINY = 0.12
-"""Chance that a patient is in bigeminy and the like much of the time."""
+"""Chance that a patient who neither fibrillates nor flutters all the time is in bigeminy and the like much of it."""
 _BIGEMINY_EPISODES = (3, 12)
-"""How much oftener than in others, one of these a patient."""
-_SICK = 0.4
-"""Chance that a patient's sinus node is sick, if the atria do not fibrillate."""
+"""Episodes of it more, one of these a patient."""
+_SICK, _SICK_UNSEEN = 0.4, 0.15
+"""Chances that a patient's sinus node is sick, if the atria do not fibrillate: where the P wave of the focus that leads
+then can be told from the node's, and where it cannot."""
 _SICK_EPISODES = (3, 3, 12, 60)
-"""How much oftener than any other episode an atrial focus leads then, one of these a patient: once in ten is too seldom
-to be learnt, and in some it leads all the time."""
+"""Episodes in which an atrial focus leads then, to a dozen others, one of these a patient: once in ten is too seldom to
+be learnt, and in some it leads all the time; also where its P wave is the sinus node's, for beside sinus rhythm nobody
+could tell it."""
 _SINUS_BACK = 0.3
 """Chance that sinus rhythm comes back after such an episode, if the focus has a P wave of its own to tell them by: of
 minutes of a focus its P wave becomes the usual one, and so it has to be seen that this may be over."""
 _FIBRILLATION_BESIDE = (0.0, 0.0, 0.08, 0.17)
 """Share of fibrillation beside it, one of these a patient: its beats have no P wave like the sinus node's and are N."""
 
+_CLEARLY_FASTER = 0.8
+"""Longest interval of a run with the sinus node's P wave, in that of sinus rhythm: it is no change of rate."""
+_OWN_BIGEMINY, _OWN_PAUSE = (0.65, 0.9), (1.0, 1.1)
+"""Ranges of the early interval, and of the one after it, in bigeminy and the like with that P wave, in that of sinus
+rhythm: twice as long would be a dropped beat."""
 _UNEVEN_FOCUS = (0.02, 0.06)
 """Range of the standard deviation of the logarithm of an atrial focus's intervals, while it leads."""
 _PAUSES = 0.5
 """Chance, in an episode whose focus has a P wave of its own, that the sick sinus node pauses."""
 _PAUSING = (0.1, 0.5)
 """Range of the standard deviation of the logarithm by which it is late then; it is never early."""
-_SLOWEST = 1.4
-"""In intervals of a focus with the sinus node's P wave, that node's when it comes in: then it cannot be taken for …"""
+_SLOWER = (1.2, 1.4)
+"""Range of that node's intervals when it comes in, in those of a focus with its P wave: then it is not taken for …"""
 _SHORTEST_PAUSE = 1.8
 """… a sinus node that leads, and pauses for so many of its intervals at least."""
 _LONGEST_PAUSE_S = 6.0
@@ -104,7 +116,13 @@ Episode = Callable[[Random, _Patient, float, int], list[RhythmBeat]]
 
 
 def drawn(
-    rng: Random, seconds: float, *, ventricular: bool, fibrillating: bool = False, uneven: Sequence[float] = ()
+    rng: Random,
+    seconds: float,
+    *,
+    ventricular: bool,
+    fibrillating: bool = False,
+    tells: bool = True,
+    uneven: Sequence[float] = (),
 ) -> list[RhythmBeat]:
     """Episodes of rhythms after each other, ``seconds`` long and a little more.
 
@@ -113,16 +131,18 @@ def drawn(
         seconds: s.
         ventricular: there may be ventricular beats.
         fibrillating: the patient's beats are from atrial fibrillation, so nothing else is drawn.
+        tells: another P wave can be told from the sinus node's; otherwise supraventricular beats have that one, and are
+            only where their intervals tell.
         uneven: intervals of a recorded fibrillation over their mean, for when the patient fibrillates.
     """
     rr = 60.0 / rng.uniform(50, 105)
     ectopic = float(np.exp(rng.uniform(np.log(0.003), np.log(0.12))))
     fluttering = not fibrillating and rng.random() < _FLUTTERING
     fibrillating = fibrillating or rng.random() < _FIBRILLATING
-    sick = rng.random() < _SICK
+    other_p: PWave = "other" if rng.random() < _OTHER_P and tells else "own"
+    sick = rng.random() < (_SICK if other_p == "other" else _SICK_UNSEEN)
     paroxysms = rng.random() < _PAROXYSMS
     blocked = not sick and rng.random() < _BLOCKED
-    other_p: PWave = "other" if rng.random() < 0.8 else "own"
     chance = float(rng.uniform(0.0, 0.12)) if ventricular and rng.random() < 0.6 else 0.0
     uneven = tuple(uneven) if rng.random() < _RECORDED_INTERVALS else ()
     patient = _Patient(ectopic, chance, other_p, uneven)
@@ -135,17 +155,22 @@ def drawn(
             episodes += (_dropped, _dropped_by_chance) * int(rng.choice(_BLOCKED_EPISODES))
         if sick:
             episodes += (_sick_sinus,) * int(rng.choice(_SICK_EPISODES))
+            if other_p == "own":  # beside sinus rhythm nobody could tell the focus
+                episodes = (_sick_sinus,)
             episodes += (_fibrillation,) * round(rng.choice(_FIBRILLATION_BESIDE) * len(episodes))
     out: list[RhythmBeat] = []
-    while sum(beat.rr for beat in out) < seconds:
+    lasts = 0.0
+    while lasts < seconds:
         rr = float(np.clip(rr * _about(rng, 0.08), 0.42, 1.3))
         length = int(rng.integers(*_LENGTHS))
         episode = episodes[int(rng.integers(len(episodes)))]
-        out += episode(rng, patient, rr, length)
+        some = episode(rng, patient, rr, length)
         if episode is _sick_sinus and patient.other_p == "other" and rng.random() < _SINUS_BACK:
-            out += _ectopic_sinus(rng, patient, rr, int(rng.integers(*_LENGTHS)))
+            some += _ectopic_sinus(rng, patient, rr, int(rng.integers(*_LENGTHS)))
         if episode is _ramp:
-            rr = out[-1].rr
+            rr = some[-1].rr
+        out += some
+        lasts += sum(beat.rr for beat in some)
     return out
 
 
@@ -229,7 +254,7 @@ def _flutter(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rhy
 def _run(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """Two to 250 supraventricular beats after each other."""
     out = _sinus(rng, patient, rr, 20, patient.ectopic)
-    faster = rr * rng.uniform(0.5, 0.92)
+    faster = rr * rng.uniform(0.5, 0.92 if patient.other_p == "other" else _CLEARLY_FASTER)
     for k in range(int(np.exp(rng.uniform(np.log(2), np.log(250))))):
         out.append(RhythmBeat(EARLY, _early(faster * _about(rng, 0.02 if k else 0.06)), patient.other_p))
     out.append(RhythmBeat(NORMAL, rr * rng.uniform(1.0, 1.6)))
@@ -238,11 +263,13 @@ def _run(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmB
 
 def _bigeminy(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """Every second to fourth beat is early, by a half or by a twentieth."""
-    period, early = int(rng.integers(1, 4)), rng.uniform(0.5, 0.95)
+    tells = patient.other_p == "other"
+    period, early = int(rng.integers(1, 4)), rng.uniform(*((0.5, 0.95) if tells else _OWN_BIGEMINY))
+    later = (1.0, 1.25) if tells else _OWN_PAUSE
     out: list[RhythmBeat] = []
     for _ in range(length // (period + 1)):
         out += [RhythmBeat(NORMAL, rr * _about(rng, 0.02)) for _ in range(period - 1)]
-        out.append(RhythmBeat(NORMAL, rr * rng.uniform(1.0, 1.25)))
+        out.append(RhythmBeat(NORMAL, rr * rng.uniform(*later)))
         out.append(RhythmBeat(EARLY, _early(rr * early * _about(rng, 0.03)), patient.other_p))
     return out
 
@@ -250,8 +277,8 @@ def _bigeminy(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rh
 def _sick_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """An atrial focus leads, a slow sinus node comes in where it pauses."""
     slow, faster, few = rr * rng.uniform(1.1, 1.6), rr * rng.uniform(0.75, 1.0), rng.uniform(0.05, 0.5)
-    if patient.other_p == "own":  # longer pauses are those of a sinus node that leads
-        slow = min(slow, _SLOWEST * faster)
+    if patient.other_p == "own":  # shorter pauses are breathing, longer ones those of a sinus node that leads
+        slow = faster * rng.uniform(*_SLOWER)
     uneven = rng.uniform(*_UNEVEN_FOCUS)
     pausing = rng.uniform(*_PAUSING) if patient.other_p == "other" and rng.random() < _PAUSES else 0.0
     out: list[RhythmBeat] = []
@@ -265,18 +292,18 @@ def _sick_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[
 
 
 def _dropped(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """Every so many beats one is not conducted, the intervals before it growing or not (Wenckebach, Mobitz); or the
-    sinus node's own beat does not get out to the atria, and there is no P wave either."""
-    every, grows = int(rng.integers(2, 12)), rng.uniform(0.0, 0.04)
+    """Every so many beats one is not conducted: its P wave is there, and they come evenly (Mobitz); or the sinus node's
+    own beat does not get out to the atria, and there is no P wave either, the intervals before it growing."""
     seen = rng.random() < _SEEN
-    if seen:  # the P waves come evenly
-        grows = 0.0
+    every = int(rng.integers(2 if seen else 3, 12))  # two intervals in turn with nothing between them are bigeminy
+    grows = 0.0 if seen else rng.uniform(*_GROWS)
     out: list[RhythmBeat] = []
     for k in range(length):
+        value = rr * _about(rng, 0.01)
         if k % every == every - 1:
-            out.append(RhythmBeat(NORMAL, rr * (2.0 - grows * every), blocked=rr * seen))
+            out.append(RhythmBeat(NORMAL, value * (2.0 - grows * every), blocked=value * seen))
         else:
-            out.append(RhythmBeat(NORMAL, rr * (1.0 + grows * (k % every))))
+            out.append(RhythmBeat(NORMAL, value * (1.0 + grows * (k % every))))
     return out
 
 

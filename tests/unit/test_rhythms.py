@@ -79,11 +79,17 @@ def test_several_beats_are_dropped_in_succession_but_none_gets_up_from_more_than
 
 
 def test_a_beat_dropped_in_order_leaves_its_p_wave_or_none():
-    """In the node it is there, out of the sinus node it is not."""
-    pauses = [[beat for beat in episode(rhythms._dropped, seed=seed) if beat.rr > 1.2] for seed in range(20)]
-    seen = [all(beat.blocked for beat in some) for some in pauses]
-    assert 0 < sum(seen) < 20
-    assert all(beat.blocked in (0.0, 0.8) for some in pauses for beat in some)
+    """In the node it is there, and the P waves are even; out of the sinus node it is not, and two intervals in turn,
+    one twice as long, would be bigeminy."""
+    of_all = [episode(rhythms._dropped, seed=seed) for seed in range(30)]
+    seen = [any(beat.blocked for beat in some) for some in of_all]
+    assert 0 < sum(seen) < 30
+    for some, is_seen in zip(of_all, seen, strict=True):
+        dropped = [k for k, beat in enumerate(some) if beat.rr > 1.2]
+        assert set(np.diff(dropped)) == {dropped[1] - dropped[0]}
+        assert dropped[1] - dropped[0] >= (2 if is_seen else 3)
+        assert [k for k, beat in enumerate(some) if beat.blocked] == (dropped if is_seen else [])
+        assert all(some[k].blocked == pytest.approx(some[k].rr / 2) for k in dropped if is_seen)
 
 
 def test_a_pausing_sinus_node_has_pauses_and_no_other_label():
@@ -131,17 +137,49 @@ def test_a_sick_sinus_node_is_slower_than_the_atria_that_lead():
         assert all(beat.p == "other" for beat in some if beat.label == EARLY)
 
 
+OWN = replace(PATIENT, other_p="own")
+
+
 def test_a_sick_sinus_node_pauses_long_where_the_focus_has_a_p_wave_of_its_own():
-    """With the sinus node's P wave a focus and pauses would be nothing but an irregular sinus rhythm."""
-    own = rhythms._Patient(ectopic=0.05, ventricular=0.0, other_p="own")
-    longest = {
-        patient: max(
-            intervals(episode(rhythms._sick_sinus, patient=patient, seed=seed), NORMAL).max() for seed in range(30)
-        )
-        for patient in (PATIENT, own)
-    }
-    assert longest[own] < 0.8 * 1.6 * 1.4
-    assert longest[PATIENT] > 2.0
+    """With the sinus node's a focus and long pauses would be that node and its pauses."""
+    longest = {"own": 0.0, "other": 0.0}
+    for seed in range(30):
+        for patient in (OWN, PATIENT):
+            some = episode(rhythms._sick_sinus, patient=patient, seed=seed)
+            pause = intervals(some, NORMAL).max() / np.median(intervals(some, EARLY))
+            longest[patient.other_p] = max(longest[patient.other_p], pause)
+            if patient is OWN:
+                assert 1.1 < np.median(intervals(some, NORMAL)) / np.median(intervals(some, EARLY)) < 1.5
+    assert longest["own"] < 1.8
+    assert longest["other"] > 2.5
+
+
+def test_bigeminy_and_runs_with_the_sinus_nodes_p_wave_are_no_dropped_beats_and_no_change_of_rate():
+    ratios, faster = [], []
+    for seed in range(40):
+        some = episode(rhythms._bigeminy, patient=OWN, seed=seed)
+        rr = np.array([beat.rr for beat in some])
+        early = np.array([beat.label == EARLY for beat in some])
+        ratios.append(np.mean(rr[:-1][early[1:]]) / np.mean(rr[early]))
+        run = episode(rhythms._run, patient=replace(OWN, ectopic=0.0), seed=seed)
+        faster.append(np.median(intervals(run, EARLY)) / np.median(intervals(run, NORMAL)))
+    assert max(ratios) < 1.8
+    assert min(ratios) > 1.05
+    assert max(faster) < 0.9
+
+
+def test_what_does_not_tell_is_never_another_p_wave():
+    """And then a focus leads always or never: beside sinus rhythm nobody could tell it."""
+    several = [drawn(np.random.default_rng(seed), 1200.0, ventricular=False, tells=False) for seed in range(80)]
+    assert {beat.p for one in several for beat in one} == {"own", "none"}
+    led = [one for one in several if np.mean([beat.label == EARLY for beat in one]) > 0.45]
+    assert 2 <= len(led) <= 25
+    for one in led:
+        late = [beat.rr for beat in one if beat.label == NORMAL and beat.p == "own"]
+        n = [k for k, beat in enumerate(one) if beat.label == NORMAL and beat.p == "own"]
+        longest = max(map(len, np.split(n, np.flatnonzero(np.diff(n) != 1) + 1)))
+        assert len(late) > 20
+        assert longest < 15
 
 
 def test_a_sick_sinus_node_comes_back(monkeypatch):
@@ -160,8 +198,11 @@ def test_in_some_patients_an_atrial_focus_leads_all_the_time_with_fibrillation_b
 
 def test_sinus_rhythm_comes_back_after_a_focus_of_another_p_wave(monkeypatch):
     """By the other it could not be told."""
-    for name, value in {"_SICK": 1.0, "_SICK_EPISODES": (1000,), "_SINUS_BACK": 1.0, "_FLUTTERING": 0.0}.items():
-        monkeypatch.setattr(rhythms, name, value)
+    for name in ("_SICK", "_SICK_UNSEEN", "_SINUS_BACK"):
+        monkeypatch.setattr(rhythms, name, 1.0)
+    for name in ("_FLUTTERING", "_FIBRILLATING"):
+        monkeypatch.setattr(rhythms, name, 0.0)
+    monkeypatch.setattr(rhythms, "_SICK_EPISODES", (1000,))
 
     def longest(some):
         """N in succession, of the sinus node, that none is between."""
