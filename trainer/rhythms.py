@@ -44,6 +44,13 @@ _GROWS = (0.0, 0.015)
 """Range of the share by which intervals grow from beat to beat before one that is dropped unseen."""
 _MORE_DROPPED = (0.0, 0.5)
 """Range of the chance that after a dropped beat the next is dropped too."""
+_ECTOPIC, _VENTRICULAR = (0.003, 0.12), (0.0, 0.12)
+"""Ranges of the chance that a beat in sinus rhythm is supraventricular, and that it is ventricular, of most patients."""
+_MUCH_ECTOPY = 0.15
+"""Chance that a patient has so much of both that nothing comes evenly, as in fibrillation; but the sinus node's P waves
+are there."""
+_MUCH_ECTOPIC, _MUCH_VENTRICULAR, _MUCH_EPISODES = (0.12, 0.35), (0.0, 0.25), 8
+"""The same of such a patient, and episodes of it more."""
 _IN_BIGEMINY = 0.12
 """Chance that a patient who neither fibrillates nor flutters all the time is in bigeminy and the like much of it."""
 _BIGEMINY_EPISODES = (3, 12)
@@ -136,19 +143,24 @@ def drawn(
         uneven: intervals of a recorded fibrillation over their mean, for when the patient fibrillates.
     """
     rr = 60.0 / rng.uniform(50, 105)
-    ectopic = float(np.exp(rng.uniform(np.log(0.003), np.log(0.12))))
+    ectopic = float(np.exp(rng.uniform(*np.log(_ECTOPIC))))
     fluttering = not fibrillating and rng.random() < _FLUTTERING
     fibrillating = fibrillating or rng.random() < _FIBRILLATING
     other_p: PWave = "other" if rng.random() < _OTHER_P and tells else "own"
     sick = rng.random() < (_SICK if other_p == "other" else _SICK_UNSEEN)
     paroxysms = rng.random() < _PAROXYSMS
     blocked = not sick and rng.random() < _BLOCKED
-    chance = float(rng.uniform(0.0, 0.12)) if ventricular and rng.random() < 0.6 else 0.0
+    chance = float(rng.uniform(*_VENTRICULAR)) if ventricular and rng.random() < 0.6 else 0.0
+    much = rng.random() < _MUCH_ECTOPY
+    if much:
+        ectopic = float(rng.uniform(*_MUCH_ECTOPIC))
+        chance = float(rng.uniform(*_MUCH_VENTRICULAR)) if ventricular else 0.0
     uneven = tuple(uneven) if rng.random() < _RECORDED_INTERVALS else ()
     patient = _Patient(ectopic, chance, other_p, uneven)
     episodes: tuple[Episode, ...] = (_flutter,) if fluttering else (_fibrillation,)
     if not fluttering and not fibrillating:
         episodes = (*_EPISODES, *(_paroxysm, _paroxysm, _fibrillation, _fibrillation) * paroxysms)
+        episodes += (_ectopic_sinus,) * (_MUCH_EPISODES * much)
         if rng.random() < _IN_BIGEMINY:
             episodes += (_bigeminy,) * int(rng.choice(_BIGEMINY_EPISODES))
         if blocked:
