@@ -45,26 +45,24 @@ _GROWS = (0.0, 0.015)
 _MORE_DROPPED = (0.0, 0.5)
 """Range of the chance that after a dropped beat the next is dropped too."""
 _ECTOPIC, _VENTRICULAR = (0.003, 0.12), (0.0, 0.12)
-"""Ranges of the chance that a beat in sinus rhythm is supraventricular, and that it is ventricular, of most patients."""
+"""Ranges of the chances that a beat in sinus rhythm is supraventricular, and ventricular, of most patients."""
 _MUCH_ECTOPY = 0.15
-"""Chance that a patient has so much of both that nothing comes evenly, as in fibrillation; but the sinus node's P waves
-are there."""
+"""Chance that a patient has so much of both that nothing is even, as in fibrillation, but the P waves are there."""
 _MUCH_ECTOPIC, _MUCH_VENTRICULAR, _MUCH_EPISODES = (0.12, 0.35), (0.0, 0.25), 8
 """The same of such a patient, and episodes of it more."""
 _IN_BIGEMINY = 0.12
 """Chance that a patient who neither fibrillates nor flutters all the time is in bigeminy and the like much of it."""
 _BIGEMINY_EPISODES = (3, 12)
 """Episodes of it more, one of these a patient."""
-_SICK, _SICK_UNSEEN = 0.4, 0.15
-"""Chances that a patient's sinus node is sick, if the atria do not fibrillate: where the P wave of the focus that leads
-then can be told from the node's, and where it cannot."""
+_SICK = 0.4
+"""Chance that a patient's sinus node is sick, if the atria do not fibrillate, and if the P wave of the focus that leads
+then can be told from the node's: else it would be nothing but an irregular sinus rhythm."""
 _SICK_EPISODES = (3, 3, 12, 60)
-"""Episodes in which an atrial focus leads then, to a dozen others, one of these a patient: once in ten is too seldom to
-be learnt, and in some it leads all the time; also where its P wave is the sinus node's, for beside sinus rhythm nobody
-could tell it."""
+"""Episodes in which the focus leads, to a dozen others, one of these a patient: once in ten is too seldom to be learnt,
+and in some it leads all the time."""
 _SINUS_BACK = 0.3
-"""Chance that sinus rhythm comes back after such an episode, if the focus has a P wave of its own to tell them by: of
-minutes of a focus its P wave becomes the usual one, and so it has to be seen that this may be over."""
+"""Chance that sinus rhythm comes back after such an episode: in minutes of a focus its P wave becomes the usual one, so
+it has to be seen that this may be over."""
 _FIBRILLATION_BESIDE = (0.0, 0.0, 0.08, 0.17)
 """Share of fibrillation beside it, one of these a patient: its beats have no P wave like the sinus node's and are N."""
 
@@ -76,13 +74,11 @@ rhythm: twice as long would be a dropped beat."""
 _UNEVEN_FOCUS = (0.02, 0.06)
 """Range of the standard deviation of the logarithm of an atrial focus's intervals, while it leads."""
 _PAUSES = 0.5
-"""Chance, in an episode whose focus has a P wave of its own, that the sick sinus node pauses."""
+"""Chance, in an episode of a focus, that the sick sinus node pauses."""
 _PAUSING = (0.1, 0.5)
 """Range of the standard deviation of the logarithm by which it is late then; it is never early."""
-_SLOWER = (1.2, 1.4)
-"""Range of that node's intervals when it comes in, in those of a focus with its P wave: then it is not taken for …"""
 _SHORTEST_PAUSE = 1.8
-"""… a sinus node that leads, and pauses for so many of its intervals at least."""
+"""Of a sinus node that leads, in its intervals."""
 _LONGEST_PAUSE_S = 6.0
 """What a patient gets up from again."""
 
@@ -147,11 +143,11 @@ def drawn(
     fluttering = not fibrillating and rng.random() < _FLUTTERING
     fibrillating = fibrillating or rng.random() < _FIBRILLATING
     other_p: PWave = "other" if rng.random() < _OTHER_P and tells else "own"
-    sick = rng.random() < (_SICK if other_p == "other" else _SICK_UNSEEN)
+    sick = other_p == "other" and rng.random() < _SICK
     paroxysms = rng.random() < _PAROXYSMS
     blocked = not sick and rng.random() < _BLOCKED
     chance = float(rng.uniform(*_VENTRICULAR)) if ventricular and rng.random() < 0.6 else 0.0
-    much = rng.random() < _MUCH_ECTOPY
+    much = other_p == "other" and rng.random() < _MUCH_ECTOPY
     if much:
         ectopic = float(rng.uniform(*_MUCH_ECTOPIC))
         chance = float(rng.uniform(*_MUCH_VENTRICULAR)) if ventricular else 0.0
@@ -167,8 +163,6 @@ def drawn(
             episodes += (_dropped, _dropped_by_chance) * int(rng.choice(_BLOCKED_EPISODES))
         if sick:
             episodes += (_sick_sinus,) * int(rng.choice(_SICK_EPISODES))
-            if other_p == "own":  # beside sinus rhythm nobody could tell the focus
-                episodes = (_sick_sinus,)
             episodes += (_fibrillation,) * round(rng.choice(_FIBRILLATION_BESIDE) * len(episodes))
     out: list[RhythmBeat] = []
     lasts = 0.0
@@ -177,7 +171,7 @@ def drawn(
         length = int(rng.integers(*_LENGTHS))
         episode = episodes[int(rng.integers(len(episodes)))]
         some = episode(rng, patient, rr, length)
-        if episode is _sick_sinus and patient.other_p == "other" and rng.random() < _SINUS_BACK:
+        if episode is _sick_sinus and rng.random() < _SINUS_BACK:
             some += _ectopic_sinus(rng, patient, rr, int(rng.integers(*_LENGTHS)))
         if episode is _ramp:
             rr = some[-1].rr
@@ -289,10 +283,8 @@ def _bigeminy(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rh
 def _sick_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """An atrial focus leads, a slow sinus node comes in where it pauses."""
     slow, faster, few = rr * rng.uniform(1.1, 1.6), rr * rng.uniform(0.75, 1.0), rng.uniform(0.05, 0.5)
-    if patient.other_p == "own":  # shorter pauses are breathing, longer ones those of a sinus node that leads
-        slow = faster * rng.uniform(*_SLOWER)
     uneven = rng.uniform(*_UNEVEN_FOCUS)
-    pausing = rng.uniform(*_PAUSING) if patient.other_p == "other" and rng.random() < _PAUSES else 0.0
+    pausing = rng.uniform(*_PAUSING) if rng.random() < _PAUSES else 0.0
     out: list[RhythmBeat] = []
     for _ in range(length // 8):
         for _ in range(int(rng.geometric(few))):
@@ -336,7 +328,7 @@ def _dropped_by_chance(rng: Random, patient: _Patient, rr: float, length: int) -
 
 
 def _pausing_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """Pauses as after a focus that leads, but every beat is the sinus node's: its P wave tells."""
+    """Pauses as after a focus that leads, but every beat is the sinus node's: no other P wave is seen."""
     few, uneven, pausing = rng.uniform(0.05, 0.3), rng.uniform(*_UNEVEN_FOCUS), rng.uniform(*_PAUSING)
     out: list[RhythmBeat] = []
     for _ in range(length // 8):

@@ -30,10 +30,10 @@ _KIN_LATER_S = (0.012, 0.05)
 """Range of s by which it is earlier or later."""
 _SEEN_IN = 40
 """Beats of a patient at most that are looked at for whether a P wave tells."""
-_TELLS = 1.0
+_TELLS = 0.7
 """Root-mean-square difference of a P wave from the sinus node's, in that of the sinus node's from their own mean, from
 which it tells; and …"""
-_LEAST_DIFFERENCE = 0.015
+_LEAST_DIFFERENCE = 0.01
 """… in heights of the complexes: noise comes on top."""
 _FLUTTER_SIZE = (0.02, 0.12)
 """Range of the height of flutter waves, in heights of the complexes."""
