@@ -13,22 +13,24 @@ patients' beats.
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from monitor import config
+from monitor.beats import FEATURES
 from monitor.checkpoint import SHIPPED, load
 from monitor.config import Settings
 from monitor.errors import UserError
-from monitor.events import FS
+from monitor.events import FS, Floats
 from monitor.network import HIDDEN, Network, together
 from replay import physionet
 from trainer import dataset
-from trainer.composition import composed
+from trainer.background import Background
+from trainer.composition import composed, lent_waves
 from trainer.dataset import UNKNOWN, Ints, Recording, read, read_signal
-from trainer.lenders import Fibrillation, Lent
 from trainer.pool import with_usual_beats
 from trainer.protocols import SVDB
 from trainer.references import load_reference
@@ -40,8 +42,8 @@ _EVERY = 3
 """Of svdb's patients one in so many."""
 _FIBRILLATING = "vfdb/609"
 """18 minutes of fibrillation."""
-_SINUS_BEATS, _OTHER_BEATS = 120, 240
-"""Beats of sinus rhythm, and of the other at least, in turn."""
+_SINUS_BEATS, _OTHER_BEATS, _BLOCKED_BEATS = 120, 240, 100
+"""Beats of sinus rhythm, and of the other at least, in turn; of 2:1 block, which are twice as long."""
 _LONGEST_PAUSE_S = 6.0
 """What a patient gets up from again."""
 
@@ -49,19 +51,27 @@ _Other = Callable[[Random, float], list[RhythmBeat]]
 """(rng, RR interval in s) → a few beats."""
 
 
+@dataclass(frozen=True)
+class Fibrillation:
+    """What is taken from a recording of it."""
+
+    waves: Background | None
+    intervals: tuple[float, ...]
+    """Over their mean, in their order."""
+
+
 def fibrillation(settings: Settings) -> Fibrillation:
-    """What the longest stretch of ``_FIBRILLATING`` lends."""
+    """That of the longest stretch of ``_FIBRILLATING``."""
     reference = load_reference(physionet.locate(_FIBRILLATING, settings.data))
     signal = read_signal(_FIBRILLATING, 0, settings)
     begins = [int(sample * FS / reference.fs) for sample, _ in reference.rhythms] + [len(signal)]
     stretches = [begins[k : k + 2] for k, (_, name) in enumerate(reference.rhythms) if name == "AFIB"]
     first, end = max(stretches, key=lambda stretch: stretch[1] - stretch[0])
     nothing = np.zeros(0, np.int64)
-    recording = Recording(_FIBRILLATING, 0, signal[first:end], nothing, nothing)
-    lent = Fibrillation.of(with_usual_beats(recording, settings))
-    if lent is None:
-        raise RuntimeError(f"{_FIBRILLATING}: too little between its beats")
-    return lent
+    recording = with_usual_beats(Recording(_FIBRILLATING, 0, signal[first:end], nothing, nothing), settings)
+    usual = recording.labels == NORMAL
+    rr = np.diff(recording.samples)[usual[1:] & usual[:-1]]
+    return Fibrillation(lent_waves(recording), tuple((rr / rr.mean()).tolist()))
 
 
 def _around(rng: Random, rr: float, spread: float) -> float:
@@ -94,18 +104,28 @@ def _flutter(rng: Random, rr: float) -> list[RhythmBeat]:
     return [RhythmBeat(NORMAL, _around(rng, rr * n / 3.0, 0.015), "none", waves=n) for n in waves]
 
 
+def _two_to_one(rng: Random, rr: float) -> list[RhythmBeat]:
+    """Every other beat is conducted, for minutes; the P waves of the others are there."""
+    return [RhythmBeat(NORMAL, 2.0 * value, blocked=value) for value in (_around(rng, rr, 0.015) for _ in range(20))]
+
+
+BLOCK = "2:1 block"
 RHYTHMS: dict[str, _Other | None] = {
     "focus": _focus,
     "pauses": _pauses,
     "dropped beats": _dropped,
     "flutter": _flutter,
     "fibrillation": None,
+    BLOCK: _two_to_one,
 }
 """None: of recorded intervals."""
 AFTER_FOCUS = "sinus after focus"
 _BACK = 3
 """N in succession after S from which sinus rhythm is back: while a focus leads there are two at most."""
-_COLUMNS = ("focus", AFTER_FOCUS, *(rhythm for rhythm in RHYTHMS if rhythm != "focus"))
+AFTER_BLOCK = "1:1 after 2:1 block"
+_LONG = 1.5
+"""Of the intervals of the first ``_SINUS_BEATS``: longer ones are of the block."""
+_COLUMNS = ("focus", AFTER_FOCUS, *(rhythm for rhythm in RHYTHMS if rhythm != "focus"), AFTER_BLOCK)
 
 
 def alternating(rng: Random, name: str, seconds: float, intervals: Sequence[float]) -> list[RhythmBeat]:
@@ -115,7 +135,7 @@ def alternating(rng: Random, name: str, seconds: float, intervals: Sequence[floa
     while sum(beat.rr for beat in out) < seconds:
         out += [RhythmBeat(NORMAL, _around(rng, rr, 0.02)) for _ in range(_SINUS_BEATS)]
         other, some = RHYTHMS[name], list[RhythmBeat]()
-        while other and len(some) < _OTHER_BEATS:
+        while other and len(some) < (_BLOCKED_BEATS if name == BLOCK else _OTHER_BEATS):
             some += other(rng, rr)
         if not other:
             first = int(rng.integers(len(intervals)))
@@ -127,13 +147,13 @@ def alternating(rng: Random, name: str, seconds: float, intervals: Sequence[floa
 
 def patients(names: Sequence[str], settings: Settings) -> Iterator[tuple[str, dataset.Sequence]]:
     """(rhythm, sequence) of all that is composed of these recordings."""
-    lent = Lent(fibrillation=(fibrillates := fibrillation(settings)))
+    fibrillates = fibrillation(settings)
     for seed, record in enumerate(names):
         recording = read(record, 0, settings)
         for k, rhythm in enumerate(RHYTHMS):
             rng = np.random.default_rng([seed, k])
-            beats = alternating(rng, rhythm, _SECONDS, fibrillates.uneven)
-            one = composed(recording, rng, _SECONDS, lent=lent, beats=beats)
+            beats = alternating(rng, rhythm, _SECONDS, fibrillates.intervals)
+            one = composed(recording, rng, _SECONDS, waves=fibrillates.waves, beats=beats)
             if one is not None:
                 yield rhythm, dataset.prepare(one, settings)
 
@@ -146,9 +166,15 @@ def answers(network: Network, sequence: dataset.Sequence) -> Ints:
     return np.asarray(logits[:, 0].argmax(-1).numpy())
 
 
-def parts(rhythm: str, labels: Ints) -> Iterator[tuple[str, Ints]]:
+def parts(rhythm: str, labels: Ints, rr: Floats) -> Iterator[tuple[str, Ints]]:
     """(column, labels [beat]) of what is told apart: of a focus, while it leads, and when sinus rhythm is back, from
-    the third N on. What lies in another column is UNKNOWN, and so is what comes before any focus."""
+    the third N on; of 2:1 block the same by the intervals ``rr`` [beat]. What lies in another column is UNKNOWN, and so
+    is what comes before any focus, and any block."""
+    if rhythm == BLOCK:
+        long = rr > _LONG * np.median(rr[1:_SINUS_BEATS])
+        yield rhythm, np.where(long, labels, UNKNOWN)
+        yield AFTER_BLOCK, np.where(~long & (np.cumsum(long) > 0), labels, UNKNOWN)
+        return
     if rhythm != "focus":
         yield rhythm, labels
         return
@@ -187,7 +213,7 @@ def main(words: list[str] | None = None) -> int:
         for rhythm, sequence in patients(given.records, settings):
             for path, network in networks.items():
                 called = answers(network, sequence)
-                for column, labels in parts(rhythm, sequence.labels):
+                for column, labels in parts(rhythm, sequence.labels, np.exp(sequence.f[:, FEATURES.index("rr")])):
                     judged.setdefault((path, column), []).append((labels, called))
         if not judged:
             raise UserError(f"{', '.join(given.records)}: too few normal beats to compose anything of")
