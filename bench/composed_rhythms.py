@@ -124,7 +124,7 @@ _BACK = 3
 """N in succession after S from which sinus rhythm is back: while a focus leads there are two at most."""
 AFTER_BLOCK = "1:1 after 2:1 block"
 _LONG = 1.5
-"""Of the intervals of the first ``_SINUS_BEATS``: longer ones are of the block."""
+"""Of the median interval of the first ``_SINUS_BEATS``: longer ones are of the block, where they are twice as long."""
 _COLUMNS = ("focus", AFTER_FOCUS, *(rhythm for rhythm in RHYTHMS if rhythm != "focus"), AFTER_BLOCK)
 
 
@@ -168,8 +168,8 @@ def answers(network: Network, sequence: dataset.Sequence) -> Ints:
 
 def parts(rhythm: str, labels: Ints, rr: Floats) -> Iterator[tuple[str, Ints]]:
     """(column, labels [beat]) of what is told apart: of a focus, while it leads, and when sinus rhythm is back, from
-    the third N on; of 2:1 block the same by the intervals ``rr`` [beat]. What lies in another column is UNKNOWN, and so
-    is what comes before any focus, and any block."""
+    the third N on; of 2:1 block the same by the RR intervals ``rr`` [beat], in any unit. What lies in another column is
+    UNKNOWN, and so is what comes before any focus, and any block."""
     if rhythm == BLOCK:
         long = rr > _LONG * np.median(rr[1:_SINUS_BEATS])
         yield rhythm, np.where(long, labels, UNKNOWN)
