@@ -26,6 +26,8 @@ _LENT_P = 0.6
 """Chance that S beats have the P wave of another's, where one lends it, and not a drawn one."""
 _LENT_WAVES = 0.7
 """Chance that fibrillation's waves are a recording's, where one lends them, and not drawn."""
+_FOCUS_TELLS = 0.35
+"""Of what a P wave must differ by to tell: enough where a focus leads, of whose many beats the mean is known."""
 _JOINT = 0.65
 """Where between two beats a recording of fibrillation is cut: after most T waves, and there is no P wave."""
 _LENT_LEVEL = (0.4, 1.4)
@@ -89,7 +91,15 @@ def composed(
         enough = len(pieces[VENTRICULAR]) >= _FEWEST_VENTRICULAR
         intervals = uneven(recording) if fibrillating else lent.fibrillation.uneven if lent.fibrillation else ()
         tells = other.tells(pieces[NORMAL])
-        beats = drawn(rng, seconds, ventricular=enough, fibrillating=fibrillating, tells=tells, uneven=intervals)
+        beats = drawn(
+            rng,
+            seconds,
+            ventricular=enough,
+            fibrillating=fibrillating,
+            tells=tells,
+            focus_tells=other.tells(pieces[NORMAL], by=_FOCUS_TELLS),
+            uneven=intervals,
+        )
     signal, samples, labels, fibrillates = _laid(beats, pieces, rng, seconds, other)
     if fibrillates.any() and not own_waves:
         waves = lent.fibrillation.waves if lent.fibrillation else None

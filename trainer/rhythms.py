@@ -23,8 +23,9 @@ _SHORTEST_S = 0.3
 """RR interval; the node conducts no sooner, but in fast fibrillation."""
 _SHORTEST_PAROXYSM_S = 0.24
 
-_OTHER_P = 0.8
-"""Chance that a patient's supraventricular beats have a P wave of their own, if that tells."""
+_OTHER_P = 0.7
+"""Chance that a patient's supraventricular beats have a P wave of their own, if that tells; where a focus leads they
+have it anyway."""
 
 _LENGTHS = (20, 150)
 """Range of an episode's beats."""
@@ -60,14 +61,15 @@ then can be told from the node's: else it would be nothing but an irregular sinu
 _SICK_EPISODES = (3, 3, 12, 60)
 """Episodes in which the focus leads, to a dozen others, one of these a patient: once in ten is too seldom to be learnt,
 and in some it leads all the time."""
-_SINUS_BACK = 0.3
+_SINUS_BACK = 0.1
 """Chance that sinus rhythm comes back after such an episode: in minutes of a focus its P wave becomes the usual one, so
 it has to be seen that this may be over."""
 _FIBRILLATION_BESIDE = (0.0, 0.0, 0.08, 0.17)
 """Share of fibrillation beside it, one of these a patient: its beats have no P wave like the sinus node's and are N."""
 
-_CLEARLY_FASTER = 0.8
-"""Longest interval of a run with the sinus node's P wave, in that of sinus rhythm: it is no change of rate."""
+_FASTER, _CLEARLY_FASTER = (0.5, 0.92), (0.55, 0.8)
+"""Ranges of a run's interval, in that of sinus rhythm; the second with the sinus node's P wave: it is no change of
+rate."""
 _OWN_BIGEMINY, _OWN_PAUSE = (0.65, 0.9), (1.0, 1.1)
 """Ranges of the early interval, and of the one after it, in bigeminy and the like with that P wave, in that of sinus
 rhythm: twice as long would be a dropped beat."""
@@ -77,8 +79,10 @@ _PAUSES = 0.5
 """Chance, in an episode of a focus, that the sick sinus node pauses."""
 _PAUSING = (0.1, 0.5)
 """Range of the standard deviation of the logarithm by which it is late then; it is never early."""
+_PAUSING_SINUS = 0.6
+"""Chance that a patient's sinus node pauses while it leads."""
 _SHORTEST_PAUSE = 1.8
-"""Of a sinus node that leads, in its intervals."""
+"""Of it then, in its intervals."""
 _LONGEST_PAUSE_S = 6.0
 """What a patient gets up from again."""
 
@@ -125,6 +129,7 @@ def drawn(
     ventricular: bool,
     fibrillating: bool = False,
     tells: bool = True,
+    focus_tells: bool = True,
     uneven: Sequence[float] = (),
 ) -> list[RhythmBeat]:
     """Episodes of rhythms after each other, ``seconds`` long and a little more.
@@ -136,14 +141,15 @@ def drawn(
         fibrillating: the patient's beats are from atrial fibrillation, so nothing else is drawn.
         tells: another P wave can be told from the sinus node's; otherwise supraventricular beats have that one, and are
             only where their intervals tell.
+        focus_tells: a focus that leads can be told by it, where there are many such beats.
         uneven: intervals of a recorded fibrillation over their mean, for when the patient fibrillates.
     """
     rr = 60.0 / rng.uniform(50, 105)
     ectopic = float(np.exp(rng.uniform(*np.log(_ECTOPIC))))
     fluttering = not fibrillating and rng.random() < _FLUTTERING
     fibrillating = fibrillating or rng.random() < _FIBRILLATING
-    other_p: PWave = "other" if rng.random() < _OTHER_P and tells else "own"
-    sick = other_p == "other" and rng.random() < _SICK
+    sick = focus_tells and rng.random() < _SICK
+    other_p: PWave = "other" if sick or (tells and rng.random() < _OTHER_P) else "own"
     paroxysms = rng.random() < _PAROXYSMS
     blocked = not sick and rng.random() < _BLOCKED
     chance = float(rng.uniform(*_VENTRICULAR)) if ventricular and rng.random() < 0.6 else 0.0
@@ -159,8 +165,10 @@ def drawn(
         episodes += (_ectopic_sinus,) * (_MUCH_EPISODES * much)
         if rng.random() < _IN_BIGEMINY:
             episodes += (_bigeminy,) * int(rng.choice(_BIGEMINY_EPISODES))
+        if rng.random() < _PAUSING_SINUS:
+            episodes += (_pausing_sinus,)
         if blocked:
-            episodes += (_dropped, _dropped_by_chance) * int(rng.choice(_BLOCKED_EPISODES))
+            episodes += (_dropped, _dropped_by_chance, _two_to_one) * int(rng.choice(_BLOCKED_EPISODES))
         if sick:
             episodes += (_sick_sinus,) * int(rng.choice(_SICK_EPISODES))
             episodes += (_fibrillation,) * round(rng.choice(_FIBRILLATION_BESIDE) * len(episodes))
@@ -260,7 +268,7 @@ def _flutter(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rhy
 def _run(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """Two to 250 supraventricular beats after each other."""
     out = _sinus(rng, patient, rr, 20, patient.ectopic)
-    faster = rr * rng.uniform(0.5, 0.92 if patient.other_p == "other" else _CLEARLY_FASTER)
+    faster = rr * rng.uniform(*(_FASTER if patient.other_p == "other" else _CLEARLY_FASTER))
     for k in range(int(np.exp(rng.uniform(np.log(2), np.log(250))))):
         out.append(RhythmBeat(EARLY, _early(faster * _about(rng, 0.02 if k else 0.06)), patient.other_p))
     out.append(RhythmBeat(NORMAL, rr * rng.uniform(1.0, 1.6)))
@@ -327,8 +335,17 @@ def _dropped_by_chance(rng: Random, patient: _Patient, rr: float, length: int) -
     return out
 
 
+def _two_to_one(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
+    """Every other beat is not conducted, for a while, and then all are again."""
+    out: list[RhythmBeat] = []
+    for _ in range(length):
+        value = rr * _about(rng, 0.015)
+        out.append(RhythmBeat(NORMAL, 2.0 * value, blocked=value))
+    return out + [RhythmBeat(NORMAL, rr * _about(rng, 0.02)) for _ in range(int(rng.integers(*_LENGTHS)))]
+
+
 def _pausing_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """Pauses as after a focus that leads, but every beat is the sinus node's: no other P wave is seen."""
+    """Pauses as after a focus that leads, but every beat is the sinus node's: its P wave tells."""
     few, uneven, pausing = rng.uniform(0.05, 0.3), rng.uniform(*_UNEVEN_FOCUS), rng.uniform(*_PAUSING)
     out: list[RhythmBeat] = []
     for _ in range(length // 8):
@@ -352,7 +369,7 @@ _EPISODES: tuple[Episode, ...] = (
     _bigeminy,
     _dropped,
     _dropped_by_chance,
-    _pausing_sinus,
+    _two_to_one,
     _flutter,
     _ramp,
     _steady,

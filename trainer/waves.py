@@ -102,14 +102,15 @@ class OtherP:
             changed += self._size * height * np.exp(-((t + self._distance) ** 2) / (2 * self._width**2)) * (t < -0.04)
         return changed
 
-    def tells(self, pieces: Sequence[Doubles]) -> bool:
-        """Whether it can be told from the P wave that these beats of the patient's sinus node have."""
+    def tells(self, pieces: Sequence[Doubles], *, by: float = 1.0) -> bool:
+        """Whether it can be told from the P wave that these beats of the patient's sinus node have; if ``by`` times the
+        difference were enough."""
         some = pieces[:: max(len(pieces) // _SEEN_IN, 1)]
         own = np.stack([piece[P] - line(piece) for piece in some])
         difference = np.mean([self.instead(piece, present=True)[P] - piece[P] for piece in some], axis=0)
         height = float(np.median([np.abs(piece[QRS]).max() for piece in some]))
         least = max(_TELLS * float(np.std(own - own.mean(axis=0))), _LEAST_DIFFERENCE * height)
-        return float(np.sqrt(np.mean(difference**2))) >= least
+        return float(np.sqrt(np.mean(difference**2))) >= by * least
 
 
 def _moved(wave: Doubles, by: int) -> Doubles:

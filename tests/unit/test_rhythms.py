@@ -92,6 +92,17 @@ def test_a_beat_dropped_in_order_leaves_its_p_wave_or_none():
         assert all(some[k].blocked == pytest.approx(some[k].rr / 2) for k in dropped if is_seen)
 
 
+def test_two_to_one_block_ends_and_all_beats_are_conducted_again():
+    """The P waves that are not conducted lie half way; afterwards intervals are half as long, and nothing is S."""
+    some = episode(rhythms._two_to_one, length=60)
+    assert {(beat.label, beat.p) for beat in some} == {(NORMAL, "own")}
+    blocked = [bool(beat.blocked) for beat in some]
+    assert blocked == [True] * 60 + [False] * (len(some) - 60)
+    assert len(some) >= 80
+    assert all(beat.rr == pytest.approx(2 * beat.blocked) for beat in some[:60])
+    assert np.mean([beat.rr for beat in some[60:]]) == pytest.approx(0.8, rel=0.03)
+
+
 def test_a_pausing_sinus_node_has_pauses_and_no_other_label():
     for seed in range(5):
         some = episode(rhythms._pausing_sinus, seed=seed)
@@ -156,11 +167,39 @@ def test_bigeminy_and_runs_with_the_sinus_nodes_p_wave_are_no_dropped_beats_and_
 
 def test_what_does_not_tell_is_never_another_p_wave():
     """And then no focus leads: it would be an irregular sinus rhythm."""
-    several = [drawn(np.random.default_rng(seed), 400.0, ventricular=False, tells=False) for seed in range(60)]
+    several = [
+        drawn(np.random.default_rng(seed), 400.0, ventricular=False, tells=False, focus_tells=False)
+        for seed in range(60)
+    ]
     assert {beat.p for one in several for beat in one} == {"own", "none"}
     shares = [np.mean([beat.label == EARLY for beat in one]) for one in several]
     assert 0.02 < np.mean(shares) < 0.15
     assert max(shares) < 0.7
+
+
+def test_a_focus_leads_where_its_p_wave_tells_only_among_many(monkeypatch):
+    monkeypatch.setattr(rhythms, "_SICK", 1.0)
+
+    def led(**tells):
+        several = [drawn(np.random.default_rng(seed), 400.0, ventricular=False, **tells) for seed in range(30)]
+        return sum(np.mean([beat.p == "other" for beat in one]) > 0.3 for one in several)
+
+    assert led(tells=False, focus_tells=True) > 5
+    assert led(tells=False, focus_tells=False) == 0
+
+
+def test_not_every_patients_sinus_node_pauses(monkeypatch):
+    for name in ("_SICK", "_BLOCKED", "_PAROXYSMS", "_FIBRILLATING", "_FLUTTERING"):
+        monkeypatch.setattr(rhythms, name, 0.0)
+    monkeypatch.setattr(rhythms, "_EPISODES", (rhythms._steady,))
+
+    def paused(chance):
+        monkeypatch.setattr(rhythms, "_PAUSING_SINUS", chance)
+        several = [drawn(np.random.default_rng(seed), 2000.0, ventricular=False) for seed in range(20)]
+        return sum(max(beat.rr for beat in one) > 2.0 for one in several)
+
+    assert paused(0.0) == 0
+    assert 5 < paused(0.5) < 20
 
 
 def test_a_sick_sinus_node_comes_back(monkeypatch):
