@@ -5,7 +5,12 @@ sinus node's is not said by numbers alone, where ectopic beats are as common as 
 are the sinus node's, for what is ectopic comes early. So the average of the late beats' P waves is kept apart from that
 of the early ones, and with it how much late beats differ from it among themselves: a difference means as much as it is
 unusual. Where an atrial focus leads and the sinus node comes in at its pauses alone, most of what is a little late is
-the focus's too; so a third average weighs beats by how late they are. (This project's own.)
+the focus's too; so a third average weighs beats by how late they are.
+
+One P wave hardly rises over the noise, an average does. So it is also told how far the early beats' average is from
+that of the late ones, and from that after pauses, over what noise would do to averages; and to which of two a beat's P
+wave is nearer, by the logarithm of the ratio of their likelihoods if all that is left is noise (Neyman & Pearson 1933,
+10.1098/rsta.1933.0009; deviation: per sample, since samples are not independent). (All this project's own.)
 
 Laws: made of the past alone; ``measure`` changes nothing, ``learn`` takes the beat in.
 """
@@ -31,6 +36,10 @@ FEATURES = (
     "early_likeness",
     "pause_likeness",
     "pause_unusual",
+    "early_apart",
+    "early_place",
+    "early_pause_apart",
+    "early_pause_place",
 )
 """Names of what :func:`measure` writes, in order."""
 
@@ -67,6 +76,12 @@ _LEAST_ERROR = 1e-3
 """In template sizes: a difference is never taken for smaller."""
 _MOST = 2.0
 """In template sizes; a larger wave or difference is an artefact."""
+_SETTLED = 2.0 / _RATE - 1.0
+"""Beats whose plain mean is as steady as an average that is settled."""
+_LEAST_APART, _MOST_APART = -1.5, 3.0
+"""Of a logarithm: averages that are nearer than noise would have them, or twenty times as far; and …"""
+_MOST_PLACE = 2.0
+"""… of what a sample tells: it is beyond doubt."""
 _LATE, _PAUSE, _EARLY = 0, 1, 2
 
 FIELDS = [
@@ -128,7 +143,27 @@ def measure(
         error = math.sqrt(mean_square(p, s.p_waves[_PAUSE], 0, LENGTH, 0))
         f[9] = likeness(p, s.p_waves[_PAUSE], 0, LENGTH, 0)
         f[10] = log_ratio(error + _LEAST_ERROR, math.sqrt(s.p_error[_PAUSE]) + _LEAST_ERROR)
+    if s.p_beats[_EARLY] > _FEWEST and s.p_beats[_LATE] > _FEWEST:
+        f[11], f[12] = _between(s, p, _LATE, min(s.p_beats[_LATE], _SETTLED))
+    if s.p_beats[_EARLY] > _FEWEST and s.p_beats[_PAUSE] > _LEAST_WEIGHT:
+        f[13], f[14] = _between(s, p, _PAUSE, s.p_beats[_PAUSE])
     return p
+
+
+@compiled
+def _between(s: Any, p: Doubles, which: int, beats: float) -> tuple[float, float]:
+    """How far apart the averages of the early beats and of others, of so many ``beats``, are: as a logarithm, over what
+    noise would do. And which of them a P wave is nearer to: below zero the others', above it the early ones'."""
+    apart = 0.0
+    nearer = 0.0
+    for n in range(LENGTH):
+        step = s.p_waves[_EARLY, n] - s.p_waves[which, n]
+        apart += step * step
+        nearer += step * (p[n] - 0.5 * (s.p_waves[_EARLY, n] + s.p_waves[which, n]))
+    error = s.p_error[which] + _LEAST_ERROR**2
+    noise = error * (1.0 / min(s.p_beats[_EARLY], _SETTLED) + 1.0 / beats)
+    far = 0.5 * math.log((apart / LENGTH + _LEAST_ERROR**2) / noise)
+    return min(max(far, _LEAST_APART), _MOST_APART), min(max(nearer / LENGTH / error, -_MOST_PLACE), _MOST_PLACE)
 
 
 @compiled

@@ -1,8 +1,10 @@
 """What beats of a composed rhythm have besides their own waves: other P waves, flutter and fibrillation, aberrancy.
 
-A piece is what is cut out of a recording around a beat (``trainer.composition``). What is drawn is one patient's. All
+A piece is what is cut out of a recording around a beat (``trainer.pieces``). What is drawn is one patient's. All
 of it is this project's own.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,13 @@ _KIN_SHARE = (-1.0, 1.0)
 """Range of its height in theirs."""
 _KIN_LATER_S = (0.012, 0.05)
 """Range of s by which it is earlier or later."""
+_SEEN_IN = 40
+"""Beats of a patient at most that are looked at for whether a P wave tells."""
+_TELLS = 0.7
+"""Root-mean-square difference of a P wave from the sinus node's, in that of the sinus node's from their own mean, from
+which it tells; and …"""
+_LEAST_DIFFERENCE = 0.01
+"""… in heights of the complexes: noise comes on top."""
 _FLUTTER_SIZE = (0.02, 0.12)
 """Range of the height of flutter waves, in heights of the complexes."""
 _MOST_SAW = 0.3
@@ -58,9 +67,15 @@ def line(piece: Doubles) -> Doubles:
 class OtherP:
     """A P wave of another origin: its polarity, size, width and distance are one patient's. It is drawn anew, or made
     of the sinus node's: a focus not far from it has a P wave that is a little earlier or later, smaller, or upside
-    down."""
+    down; or it is a recorded one.
 
-    def __init__(self, rng: Random) -> None:
+    Args:
+        rng: what everything is drawn from.
+        lent: a recorded one, what lies in P in heights of the complexes.
+    """
+
+    def __init__(self, rng: Random, lent: Doubles | None = None) -> None:
+        self._lent = lent
         self._distance = rng.uniform(0.09, 0.20)
         self._width = rng.uniform(0.012, 0.03)
         self._size = rng.uniform(0.07, 0.22) * (-1.0 if rng.random() < 0.5 else 1.0)
@@ -74,15 +89,35 @@ class OtherP:
         changed = piece.copy()
         without = line(piece)
         own = piece[P] - without
-        if present and self._kin:
-            changed[P] = without + self._share * np.roll(own * np.hanning(len(own)) ** 0.25, self._later)
-            return changed
-        changed[P] = without + self._rest * own
-        if present:
+        height = float(np.abs(piece[BEFORE - 20 : BEFORE + 20]).max())
+        if not present:
+            changed[P] = without + self._rest * own
+        elif self._lent is not None:
+            changed[P] = without + height * self._lent
+        elif self._kin:
+            changed[P] = without + self._share * _moved(own * np.hanning(len(own)) ** 0.25, self._later)
+        else:
+            changed[P] = without + self._rest * own
             t = np.arange(-BEFORE, AFTER) / FS
-            scale = float(np.abs(piece[BEFORE - 20 : BEFORE + 20]).max())
-            changed += self._size * scale * np.exp(-((t + self._distance) ** 2) / (2 * self._width**2)) * (t < -0.04)
+            changed += self._size * height * np.exp(-((t + self._distance) ** 2) / (2 * self._width**2)) * (t < -0.04)
         return changed
+
+    def tells(self, pieces: Sequence[Doubles], *, by: float = 1.0) -> bool:
+        """Whether it can be told from the P wave that these beats of the patient's sinus node have; if ``by`` times the
+        difference were enough."""
+        some = pieces[:: max(len(pieces) // _SEEN_IN, 1)]
+        own = np.stack([piece[P] - line(piece) for piece in some])
+        difference = np.mean([self.instead(piece, present=True)[P] - piece[P] for piece in some], axis=0)
+        height = float(np.median([np.abs(piece[QRS]).max() for piece in some]))
+        least = max(_TELLS * float(np.std(own - own.mean(axis=0))), _LEAST_DIFFERENCE * height)
+        return float(np.sqrt(np.mean(difference**2))) >= by * least
+
+
+def _moved(wave: Doubles, by: int) -> Doubles:
+    """Later by so many samples, or earlier; zero where nothing was."""
+    out = np.zeros_like(wave)
+    out[max(by, 0) : len(wave) + min(by, 0)] = wave[max(-by, 0) : len(wave) - max(by, 0)]
+    return out
 
 
 class Flutter:
@@ -103,8 +138,8 @@ class Flutter:
 
 class Aberrancy:
     """How a patient's early beats are conducted: as the others, or with a late part of the complex (a bundle that is
-    still refractory) and a repolarization of their own, the more so the earlier they are. They stay supraventricular,
-    whatever they look like."""
+    still refractory) and a repolarization of their own, the more so the earlier they are; also in fibrillation (Gouaux
+    & Ashman 1947, Am Heart J 34:366). They stay supraventricular, whatever they look like."""
 
     def __init__(self, rng: Random, height: float) -> None:
         late = rng.uniform(*_LATE_SIZE) * (-1.0 if rng.random() < 0.5 else 1.0)

@@ -57,6 +57,35 @@ def test_where_an_atrial_focus_leads_the_pauses_tell_the_sinus_nodes_p_wave():
     assert np.median(sinus[:, AT["pause_unusual"]]) < 0.6
 
 
+@pytest.mark.parametrize(("size", "at", "apart", "place"), [(-0.12, 0.12, 2.0, 1.5), (0.08, 0.16, 0.5, 0.2)])
+def test_averages_tell_an_ectopic_p_wave_and_which_beat_has_it(size, at, apart, place):
+    """Another one; and the sinus node's own, a fifth smaller, which no single beat shows."""
+    run = [(0.8 + 0.03 * (-1) ** k, "ectopic") for k in range(12)]
+    p_of = {"sinus": p_wave(0.1, 0.16), "ectopic": p_wave(size, at)}
+    f, kinds = see([*run, (1.3, "sinus"), (1.2, "sinus")], 12, p_of)
+    sinus, ectopic = f[kinds == "sinus"], f[kinds == "ectopic"]
+    assert f[:, AT["early_pause_apart"]].min() > apart
+    assert np.median(ectopic[:, AT["early_pause_place"]]) > place
+    assert np.median(sinus[:, AT["early_pause_place"]]) < -place
+
+
+def test_of_a_pausing_sinus_node_averages_are_no_further_apart_than_noise_would_have_them():
+    run = [(0.8 + 0.03 * (-1) ** k, "sinus") for k in range(12)]
+    f, _ = see([*run, (1.6, "sinus"), (1.5, "sinus")], 12, {"sinus": p_wave(0.1, 0.16)})
+    for name in ("early_apart", "early_pause_apart"):
+        assert f[:, AT[name]].max() < 0.4
+    for name in ("early_place", "early_pause_place"):
+        assert np.abs(f[:, AT[name]]).max() < 0.4
+
+
+def test_in_bigeminy_early_and_late_averages_are_apart():
+    """And the place says which is which."""
+    pattern = [(0.84, "sinus"), (0.73, "ectopic")]
+    f, kinds = see(pattern, 60, {"sinus": p_wave(0.12, 0.16), "ectopic": p_wave(0.09, 0.15)})
+    assert f[:, AT["early_apart"]].min() > 0.5
+    assert f[kinds == "ectopic", AT["early_place"]].min() > f[kinds == "sinus", AT["early_place"]].max()
+
+
 def test_early_sinus_beats_have_the_same_p_wave():
     """Sinus arrhythmia, or dropped beats: the interval is short, the P wave the usual one."""
     f, _ = see([(1.1, "sinus"), (0.7, "sinus")], 40, {"sinus": p_wave(0.15, 0.16)})

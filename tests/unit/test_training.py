@@ -72,6 +72,19 @@ def test_copies_differ_and_are_the_same_twice(sequences, settings):
     np.testing.assert_array_equal(again.labels, changed.labels)
 
 
+def test_what_is_composed_depends_on_its_order_alone(settings, data_dir):
+    """Not on what the process had at hand: P waves of S beats are lent by 209, ventricular beats and more too."""
+    protocol = replace(TWO, train=("mitdb/119", "mitdb/209"), strips=True)
+    wanted = [order for order in orders(protocol, 0, 1, 1, 1, settings) if order.kind == "composed"]
+    some = [wanted[0], wanted[2], *[order for order in wanted if of_strip(order)][:2]]
+    together = prepared(some, protocol, settings, 1)
+    assert [one.order for one in together] == some
+    for one in together[1::2]:
+        alone = prepared([one.order], protocol, settings, 1)[0]
+        np.testing.assert_array_equal(one.x, alone.x)
+        np.testing.assert_array_equal(one.labels, alone.labels)
+
+
 def test_a_strip_claims_normal_beats_and_nothing_else(settings, data_dir):
     protocol = replace(TWO, strips=True)
     wanted = [order for order in orders(protocol, 0, 1, 1, 0, settings) if order.kind in ("normal", "fibrillation")]
