@@ -22,7 +22,7 @@ import numpy as np
 
 from monitor.events import Floats
 from monitor.filters import Doubles, compiled
-from monitor.likeness import likeness, log_ratio, mean_square, size
+from monitor.likeness import FS, likeness, log_ratio, mean_square, size
 
 FEATURES = (
     "p_likeness",
@@ -82,6 +82,11 @@ _LEAST_APART, _MOST_APART = -1.5, 3.0
 """Of a logarithm: averages that are nearer than noise would have them, or twenty times as far; and …"""
 _MOST_PLACE = 2.0
 """… of what a sample tells: it is beyond doubt."""
+_T_ENDS = 0.44
+"""Of the RR interval in s, by its cube root: s after an R peak at which the T wave is over, by a wide margin
+(Fridericia 1920, 10.1111/j.0954-6820.1920.tb18266.x: QT, which begins before R, of most)."""
+_FEWEST_CLEAR = 14
+"""Samples behind it before averages are compared."""
 _LATE, _PAUSE, _EARLY = 0, 1, 2
 
 FIELDS = [
@@ -89,6 +94,7 @@ FIELDS = [
     ("p_waves", "f8", (3, LENGTH)),  # of late beats, of those after pauses, and of early ones, in template sizes
     ("p_beats", "f8", (3,)),  # in each; of those after pauses the sum of weights
     ("p_error", "f8", (2,)),  # mean square difference from the first two
+    ("p_clear", "f8"),  # sample of the early average from which no T wave lies in it
 ]
 """Of one stream's state."""
 
@@ -110,7 +116,7 @@ def stretch(beat: Doubles, r: int, scale: float) -> Doubles:
 
 @compiled
 def measure(
-    s: Any, beat: Doubles, template: Doubles, r: int, shift: int, known: bool, scale: float, f: Floats
+    s: Any, beat: Doubles, template: Doubles, r: int, shift: int, known: bool, scale: float, clear: float, f: Floats
 ) -> Doubles:
     """Writes the features, and returns the :func:`stretch` for :func:`learn`.
 
@@ -122,6 +128,7 @@ def measure(
         shift: by which the complexes lie over each other.
         known: there is a dominant shape.
         scale: its size, mV.
+        clear: what :func:`clear_from` returned.
         f: [len(FEATURES)], all zeros, written.
     """
     f[2] = min(size(beat, r + _P[0], r + _P[1]) / scale, _MOST)
@@ -143,27 +150,54 @@ def measure(
         error = math.sqrt(mean_square(p, s.p_waves[_PAUSE], 0, LENGTH, 0))
         f[9] = likeness(p, s.p_waves[_PAUSE], 0, LENGTH, 0)
         f[10] = log_ratio(error + _LEAST_ERROR, math.sqrt(s.p_error[_PAUSE]) + _LEAST_ERROR)
-    if s.p_beats[_EARLY] > _FEWEST and s.p_beats[_LATE] > _FEWEST:
-        f[11], f[12] = _between(s, p, _LATE, min(s.p_beats[_LATE], _SETTLED))
-    if s.p_beats[_EARLY] > _FEWEST and s.p_beats[_PAUSE] > _LEAST_WEIGHT:
-        f[13], f[14] = _between(s, p, _PAUSE, s.p_beats[_PAUSE])
+    first = math.ceil(max(clear, s.p_clear))
+    if s.p_beats[_EARLY] > _FEWEST and first <= LENGTH - _FEWEST_CLEAR:
+        if s.p_beats[_LATE] > _FEWEST:
+            f[11], f[12] = _between(s, p, _LATE, min(s.p_beats[_LATE], _SETTLED), first)
+        if s.p_beats[_PAUSE] > _LEAST_WEIGHT:
+            f[13], f[14] = _between(s, p, _PAUSE, s.p_beats[_PAUSE], first)
     return p
 
 
 @compiled
-def _between(s: Any, p: Doubles, which: int, beats: float) -> tuple[float, float]:
-    """How far apart the averages of the early beats and of others, of so many ``beats``, are: as a logarithm, over what
-    noise would do. And which of them a P wave is nearer to: below zero the others', above it the early ones'."""
+def clear_from(rr: float, lateness: float) -> float:
+    """Sample of the :func:`stretch` from which the T wave before is over, with RR interval ``rr``, s, which is late by
+    ``lateness``, its logarithm over the mean one; below zero: before the stretch."""
+    ends: float = _T_ENDS * (rr * math.exp(-lateness)) ** (1.0 / 3.0)
+    return (ends - rr) * FS - _FROM
+
+
+@compiled
+def _level(wave: Doubles, first: int) -> None:
+    """Takes off the line between the ends of ``wave[first:]``."""
+    begin = 0.0
+    end = 0.0
+    for n in range(_ENDS):
+        begin += wave[first + n] / _ENDS
+        end += wave[LENGTH - 1 - n] / _ENDS
+    for n in range(first, LENGTH):
+        wave[n] -= begin + (end - begin) * (n - first - 0.5 * (_ENDS - 1)) / (LENGTH - first - _ENDS)
+
+
+@compiled
+def _between(s: Any, p: Doubles, which: int, beats: float, first: int) -> tuple[float, float]:
+    """How far apart the averages of the early beats and of others, of so many ``beats``, are from sample ``first`` on:
+    as a logarithm, over what noise would do. And which of them a P wave is nearer to: below zero the others', above it
+    the early ones'."""
+    step = s.p_waves[_EARLY] - s.p_waves[which]
+    off = p - 0.5 * (s.p_waves[_EARLY] + s.p_waves[which])
+    _level(step, first)
+    _level(off, first)
     apart = 0.0
     nearer = 0.0
-    for n in range(LENGTH):
-        step = s.p_waves[_EARLY, n] - s.p_waves[which, n]
-        apart += step * step
-        nearer += step * (p[n] - 0.5 * (s.p_waves[_EARLY, n] + s.p_waves[which, n]))
+    for n in range(first, LENGTH):
+        apart += step[n] * step[n]
+        nearer += step[n] * off[n]
+    samples = LENGTH - first
     error = s.p_error[which] + _LEAST_ERROR**2
     noise = error * (1.0 / min(s.p_beats[_EARLY], _SETTLED) + 1.0 / beats)
-    far = 0.5 * math.log((apart / LENGTH + _LEAST_ERROR**2) / noise)
-    return min(max(far, _LEAST_APART), _MOST_APART), min(max(nearer / LENGTH / error, -_MOST_PLACE), _MOST_PLACE)
+    far = 0.5 * math.log((apart / samples + _LEAST_ERROR**2) / noise)
+    return min(max(far, _LEAST_APART), _MOST_APART), min(max(nearer / samples / error, -_MOST_PLACE), _MOST_PLACE)
 
 
 @compiled
@@ -183,7 +217,7 @@ def _move_error(s: Any, which: int, p: Doubles, rate: float) -> None:
 
 
 @compiled
-def learn(s: Any, p: Doubles, alike: float, timed: bool, lateness: float, f: Floats) -> None:
+def learn(s: Any, p: Doubles, alike: float, timed: bool, lateness: float, clear: float, f: Floats) -> None:
     """The beat is past.
 
     Args:
@@ -192,6 +226,7 @@ def learn(s: Any, p: Doubles, alike: float, timed: bool, lateness: float, f: Flo
         alike: of the complex with the dominant shape.
         timed: the signal is usable and the RR interval known.
         lateness: log of the RR interval over its mean.
+        clear: what :func:`clear_from` returned.
         f: what :func:`measure` wrote.
     """
     if alike >= _ALIKE:
@@ -203,7 +238,10 @@ def learn(s: Any, p: Doubles, alike: float, timed: bool, lateness: float, f: Flo
         rate = max(1.0 / (s.p_beats[_LATE] - _FEWEST), _ERROR_RATE)
         _move_error(s, _LATE, p, rate)
     s.p_beats[which] += 1.0
-    _move(s, which, p, max(1.0 / s.p_beats[which], _RATE))
+    rate = max(1.0 / s.p_beats[which], _RATE)
+    _move(s, which, p, rate)
+    if which == _EARLY:
+        s.p_clear += rate * (min(max(clear, 0.0), LENGTH) - s.p_clear)
     s.p_beats[_PAUSE] *= _PAUSE_KEPT
     if lateness > 0.0:
         weight = min(lateness / _CLEARLY, 1.0) ** 2

@@ -141,7 +141,7 @@ def drawn(
         fibrillating: the patient's beats are from atrial fibrillation, so nothing else is drawn.
         tells: another P wave can be told from the sinus node's; otherwise supraventricular beats have that one, and are
             only where their intervals tell.
-        focus_tells: a focus that leads can be told by it, where there are many such beats.
+        focus_tells: it can where there are many such beats: a focus leads, or the patient is mostly in bigeminy.
         uneven: intervals of a recorded fibrillation over their mean, for when the patient fibrillates.
     """
     rr = 60.0 / rng.uniform(50, 105)
@@ -149,7 +149,9 @@ def drawn(
     fluttering = not fibrillating and rng.random() < _FLUTTERING
     fibrillating = fibrillating or rng.random() < _FIBRILLATING
     sick = focus_tells and rng.random() < _SICK
-    other_p: PWave = "other" if sick or (tells and rng.random() < _OTHER_P) else "own"
+    in_bigeminy = not fibrillating and not fluttering and rng.random() < _IN_BIGEMINY
+    told = tells or (in_bigeminy and focus_tells)
+    other_p: PWave = "other" if sick or (told and rng.random() < _OTHER_P) else "own"
     paroxysms = rng.random() < _PAROXYSMS
     blocked = not sick and rng.random() < _BLOCKED
     chance = float(rng.uniform(*_VENTRICULAR)) if ventricular and rng.random() < 0.6 else 0.0
@@ -163,7 +165,7 @@ def drawn(
     if not fluttering and not fibrillating:
         episodes = (*_EPISODES, *(_paroxysm, _paroxysm, _fibrillation, _fibrillation) * paroxysms)
         episodes += (_ectopic_sinus,) * (_MUCH_EPISODES * much)
-        if rng.random() < _IN_BIGEMINY:
+        if in_bigeminy:
             episodes += (_bigeminy,) * int(rng.choice(_BIGEMINY_EPISODES))
         if rng.random() < _PAUSING_SINUS:
             episodes += (_pausing_sinus,)
