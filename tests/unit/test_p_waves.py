@@ -15,8 +15,14 @@ def p_wave(size, at):
     return size * np.exp(-((T + at) ** 2) / (2 * 0.02**2))
 
 
-def see(pattern, cycles, p_of):
-    """Features [beat, feature] of ``cycles`` of a pattern of (RR in s, kind), P wave by kind."""
+def t_wave(at):
+    """Of the beat before, so many s before R."""
+    return 0.25 * np.exp(-((T + at) ** 2) / (2 * 0.035**2))
+
+
+def see(pattern, cycles, p_of, t_after=None):
+    """Features [beat, feature] of ``cycles`` of a pattern of (RR in s, kind), P wave by kind; T waves so many s after
+    the R peaks, or none."""
     rng = np.random.default_rng(0)
     state = np.zeros(1, beats.STATE)[0]
     rows, kinds, at = [], [], 0
@@ -25,6 +31,8 @@ def see(pattern, cycles, p_of):
         at += round(rr * FS)
         x, f = beats.empty(1)
         window = QRS + p_of[kind] + rng.normal(0.0, 0.01, len(T))
+        if t_after is not None:
+            window += t_wave(rr - t_after)
         beats.step(state, window.astype(np.float32), at, k == 0, False, 0, x[0], f[0])
         rows.append(f[0])
         kinds.append(kind)
@@ -84,6 +92,31 @@ def test_in_bigeminy_early_and_late_averages_are_apart():
     f, kinds = see(pattern, 60, {"sinus": p_wave(0.12, 0.16), "ectopic": p_wave(0.09, 0.15)})
     assert f[:, AT["early_apart"]].min() > 0.5
     assert f[kinds == "ectopic", AT["early_place"]].min() > f[kinds == "sinus", AT["early_place"]].max()
+
+
+AVERAGES = ("early_apart", "early_place", "early_pause_apart", "early_pause_place")
+
+
+@pytest.mark.parametrize("rr", [0.5, 0.58, 0.64, 0.7])
+def test_the_end_of_the_t_wave_is_no_other_p_wave(rr):
+    """Dropped beats at a high rate: what comes in time has a T wave where what comes late has none."""
+    f, _ = see([*[(rr, "sinus")] * 4, (2.0 * rr, "sinus")], 30, {"sinus": p_wave(0.1, 0.15)}, t_after=0.27)
+    assert f[:, [AT["early_apart"], AT["early_pause_apart"]]].max() < 0.6
+    assert np.abs(f[:, [AT["early_place"], AT["early_pause_place"]]]).max() < 0.4
+
+
+def test_behind_the_t_wave_another_p_wave_is_told():
+    """Of beats that are all so early that a part of the stretch is the T wave's."""
+    p_of = {"sinus": p_wave(0.1, 0.15), "ectopic": p_wave(-0.1, 0.13)}
+    f, kinds = see([*[(0.62, "ectopic")] * 4, (1.2, "sinus")], 30, p_of, t_after=0.27)
+    assert f[:, AT["early_pause_apart"]].min() > 1.0
+    assert np.median(f[kinds == "ectopic", AT["early_pause_place"]]) > 1.0
+    assert np.median(f[kinds == "sinus", AT["early_pause_place"]]) < -1.0
+
+
+def test_where_the_t_wave_leaves_no_room_nothing_is_said():
+    f, kinds = see([*[(0.4, "sinus")] * 4, (0.8, "sinus")], 30, {"sinus": p_wave(0.1, 0.15)}, t_after=0.27)
+    assert not f[:, [AT[name] for name in AVERAGES]].any()
 
 
 def test_early_sinus_beats_have_the_same_p_wave():

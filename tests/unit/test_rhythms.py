@@ -188,6 +188,22 @@ def test_a_focus_leads_where_its_p_wave_tells_only_among_many(monkeypatch):
     assert led(tells=False, focus_tells=False) == 0
 
 
+def test_in_bigeminy_another_p_wave_tells_among_many(monkeypatch):
+    """One that no single beat shows is only where there are many such beats."""
+    monkeypatch.setattr(rhythms, "_SICK", 0.0)
+
+    def others(chance):
+        monkeypatch.setattr(rhythms, "_IN_BIGEMINY", chance)
+        several = [
+            drawn(np.random.default_rng(seed), 400.0, ventricular=False, tells=False, focus_tells=True)
+            for seed in range(30)
+        ]
+        return sum(any(beat.p == "other" for beat in one) for one in several)
+
+    assert others(1.0) > 10
+    assert others(0.0) == 0
+
+
 def test_not_every_patients_sinus_node_pauses(monkeypatch):
     for name in ("_SICK", "_BLOCKED", "_PAROXYSMS", "_FIBRILLATING", "_FLUTTERING"):
         monkeypatch.setattr(rhythms, name, 0.0)
