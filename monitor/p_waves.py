@@ -87,6 +87,8 @@ _T_ENDS = 0.44
 (Fridericia 1920, 10.1111/j.0954-6820.1920.tb18266.x: QT, which begins before R, of most)."""
 _FEWEST_CLEAR = 14
 """Samples behind it before averages are compared."""
+_ENOUGH = 0.5
+"""Share of the early beats that are to be in every sample of their average that is compared."""
 _LATE, _PAUSE, _EARLY = 0, 1, 2
 
 FIELDS = [
@@ -94,7 +96,9 @@ FIELDS = [
     ("p_waves", "f8", (3, LENGTH)),  # of late beats, of those after pauses, and of early ones, in template sizes
     ("p_beats", "f8", (3,)),  # in each; of those after pauses the sum of weights
     ("p_error", "f8", (2,)),  # mean square difference from the first two
-    ("p_clear", "f8"),  # sample of the early average from which no T wave lies in it
+    ("p_measured", "f8", (2,)),  # differences in each mean; of those after pauses the sum of weights
+    ("p_early", "f8", (LENGTH,)),  # of early beats, each where no T wave lies in it, in template sizes
+    ("p_early_beats", "f8", (LENGTH,)),  # in each of its samples
 ]
 """Of one stream's state."""
 
@@ -115,10 +119,20 @@ def stretch(beat: Doubles, r: int, scale: float) -> Doubles:
 
 
 @compiled
+def _flat(beat: Doubles, r: int, scale: float) -> Doubles:
+    """The same, but the level before the complex is taken off alone: a T wave at its beginning moves nothing else."""
+    level = 0.0
+    for n in range(_ENDS):
+        level += beat[r + _FROM + LENGTH - 1 - n] / _ENDS
+    return (beat[r + _FROM : r + _FROM + LENGTH] - level) / scale
+
+
+@compiled
 def measure(
     s: Any, beat: Doubles, template: Doubles, r: int, shift: int, known: bool, scale: float, clear: float, f: Floats
-) -> Doubles:
-    """Writes the features, and returns the :func:`stretch` for :func:`learn`.
+) -> tuple[Doubles, Doubles]:
+    """Writes the features, and returns the :func:`stretch`, without the line and without the level alone, for
+    :func:`learn`.
 
     Args:
         s: state with FIELDS.
@@ -150,13 +164,13 @@ def measure(
         error = math.sqrt(mean_square(p, s.p_waves[_PAUSE], 0, LENGTH, 0))
         f[9] = likeness(p, s.p_waves[_PAUSE], 0, LENGTH, 0)
         f[10] = log_ratio(error + _LEAST_ERROR, math.sqrt(s.p_error[_PAUSE]) + _LEAST_ERROR)
-    first = math.ceil(max(clear, s.p_clear))
-    if s.p_beats[_EARLY] > _FEWEST and first <= LENGTH - _FEWEST_CLEAR:
-        if s.p_beats[_LATE] > _FEWEST:
+    first = max(math.ceil(clear), _common(s))
+    if first <= LENGTH - _FEWEST_CLEAR:
+        if s.p_measured[_LATE] >= _FEWEST:
             f[11], f[12] = _between(s, p, _LATE, min(s.p_beats[_LATE], _SETTLED), first)
-        if s.p_beats[_PAUSE] > _LEAST_WEIGHT:
+        if s.p_measured[_PAUSE] > _LEAST_WEIGHT:
             f[13], f[14] = _between(s, p, _PAUSE, s.p_beats[_PAUSE], first)
-    return p
+    return p, _flat(beat, r, scale)
 
 
 @compiled
@@ -165,6 +179,16 @@ def clear_from(rr: float, lateness: float) -> float:
     ``lateness``, its logarithm over the mean one; below zero: before the stretch."""
     ends: float = _T_ENDS * (rr * math.exp(-lateness)) ** (1.0 / 3.0)
     return (ends - rr) * FS - _FROM
+
+
+@compiled
+def _common(s: Any) -> int:
+    """Sample of the early average from which enough beats are in it; LENGTH: there is none."""
+    enough = max(_FEWEST + 1.0, _ENOUGH * s.p_early_beats[LENGTH - 1])
+    for n in range(LENGTH):
+        if s.p_early_beats[n] >= enough:
+            return n
+    return LENGTH
 
 
 @compiled
@@ -184,8 +208,8 @@ def _between(s: Any, p: Doubles, which: int, beats: float, first: int) -> tuple[
     """How far apart the averages of the early beats and of others, of so many ``beats``, are from sample ``first`` on:
     as a logarithm, over what noise would do. And which of them a P wave is nearer to: below zero the others', above it
     the early ones'."""
-    step = s.p_waves[_EARLY] - s.p_waves[which]
-    off = p - 0.5 * (s.p_waves[_EARLY] + s.p_waves[which])
+    step = s.p_early - s.p_waves[which]
+    off = p - 0.5 * (s.p_early + s.p_waves[which])
     _level(step, first)
     _level(off, first)
     apart = 0.0
@@ -195,7 +219,7 @@ def _between(s: Any, p: Doubles, which: int, beats: float, first: int) -> tuple[
         nearer += step[n] * off[n]
     samples = LENGTH - first
     error = s.p_error[which] + _LEAST_ERROR**2
-    noise = error * (1.0 / min(s.p_beats[_EARLY], _SETTLED) + 1.0 / beats)
+    noise = error * (1.0 / min(s.p_early_beats[first], _SETTLED) + 1.0 / beats)
     far = 0.5 * math.log((apart / samples + _LEAST_ERROR**2) / noise)
     return min(max(far, _LEAST_APART), _MOST_APART), min(max(nearer / samples / error, -_MOST_PLACE), _MOST_PLACE)
 
@@ -208,21 +232,33 @@ def _move(s: Any, which: int, p: Doubles, rate: float) -> None:
 
 
 @compiled
-def _move_error(s: Any, which: int, p: Doubles, rate: float) -> None:
-    """A mean square difference towards that of a beat's P wave from the average."""
+def _move_error(s: Any, which: int, p: Doubles, weight: float, slowest: float) -> None:
+    """A mean square difference towards that of a beat's P wave from the average, the beat counting ``weight``."""
     error = mean_square(p, s.p_waves[which], 0, LENGTH, 0)
     if s.p_error[which] > 0.0:
         error = min(error, _MOST_ERROR * s.p_error[which])
-    s.p_error[which] += rate * (error - s.p_error[which])
+    s.p_measured[which] += weight
+    s.p_error[which] += max(weight / s.p_measured[which], slowest) * (error - s.p_error[which])
 
 
 @compiled
-def learn(s: Any, p: Doubles, alike: float, timed: bool, lateness: float, clear: float, f: Floats) -> None:
+def _move_early(s: Any, flat: Doubles, clear: float) -> None:
+    """The average of early beats where this one has no T wave towards it."""
+    for n in range(max(math.ceil(clear), 0), LENGTH):
+        s.p_early_beats[n] += 1.0
+        s.p_early[n] += max(1.0 / s.p_early_beats[n], _RATE) * (flat[n] - s.p_early[n])
+
+
+@compiled
+def learn(
+    s: Any, p: Doubles, flat: Doubles, alike: float, timed: bool, lateness: float, clear: float, f: Floats
+) -> None:
     """The beat is past.
 
     Args:
         s: state with FIELDS.
-        p: what :func:`measure` returned.
+        p: what :func:`measure` returned; and …
+        flat: … the same.
         alike: of the complex with the dominant shape.
         timed: the signal is usable and the RR interval known.
         lateness: log of the RR interval over its mean.
@@ -235,19 +271,17 @@ def learn(s: Any, p: Doubles, alike: float, timed: bool, lateness: float, clear:
         return
     which = _LATE if lateness >= 0.0 else _EARLY
     if which == _LATE and s.p_beats[_LATE] > _FEWEST:
-        rate = max(1.0 / (s.p_beats[_LATE] - _FEWEST), _ERROR_RATE)
-        _move_error(s, _LATE, p, rate)
+        _move_error(s, _LATE, p, 1.0, _ERROR_RATE)
     s.p_beats[which] += 1.0
-    rate = max(1.0 / s.p_beats[which], _RATE)
-    _move(s, which, p, rate)
+    _move(s, which, p, max(1.0 / s.p_beats[which], _RATE))
     if which == _EARLY:
-        s.p_clear += rate * (min(max(clear, 0.0), LENGTH) - s.p_clear)
+        _move_early(s, flat, clear)
     s.p_beats[_PAUSE] *= _PAUSE_KEPT
+    s.p_measured[_PAUSE] *= _PAUSE_KEPT
     if lateness > 0.0:
         weight = min(lateness / _CLEARLY, 1.0) ** 2
         settled = s.p_beats[_PAUSE] > _LEAST_WEIGHT
         s.p_beats[_PAUSE] += weight
-        rate = weight / s.p_beats[_PAUSE]
         if settled:
-            _move_error(s, _PAUSE, p, rate)
-        _move(s, _PAUSE, p, rate)
+            _move_error(s, _PAUSE, p, weight, 0.0)
+        _move(s, _PAUSE, p, weight / s.p_beats[_PAUSE])

@@ -19,7 +19,20 @@ from trainer.dataset import Recording
 from trainer.lenders import Lent, uneven
 from trainer.pieces import EDGES, FEWEST_NORMAL, TAPER, background_of, height_of, pieces_of
 from trainer.rhythms import EARLY, NORMAL, VENTRICULAR, Random, RhythmBeat, drawn
-from trainer.waves import AFTER, BEFORE, FADES, Aberrancy, Doubles, Flutter, OtherP, P, fibrillation, line
+from trainer.waves import (
+    AFTER,
+    BEFORE,
+    FADES,
+    Aberrancy,
+    Doubles,
+    Flutter,
+    OtherP,
+    P,
+    fibrillation,
+    is_seen,
+    line,
+    mean_p,
+)
 
 _FEWEST_VENTRICULAR = 3
 _LENT_P = 0.6
@@ -86,18 +99,20 @@ def composed(
         pieces[NORMAL] = usual
     if lent.ventricular is not None:
         pieces[VENTRICULAR] = lent.ventricular.lent(rng, pieces[NORMAL])
-    other = OtherP(rng, lent.p.lent(rng) if lent.p is not None and rng.random() < _LENT_P else None)
+    lent_p = lent.p.lent(rng) if lent.p is not None and rng.random() < _LENT_P else None
+    other = OtherP(rng, lent_p, mean_p(pieces[NORMAL]))
     if beats is None:
         enough = len(pieces[VENTRICULAR]) >= _FEWEST_VENTRICULAR
         intervals = uneven(recording) if fibrillating else lent.fibrillation.uneven if lent.fibrillation else ()
-        tells = other.tells(pieces[NORMAL])
+        told = other.tells(pieces[NORMAL])
         beats = drawn(
             rng,
             seconds,
             ventricular=enough,
             fibrillating=fibrillating,
-            tells=tells,
-            focus_tells=other.tells(pieces[NORMAL], by=_FOCUS_TELLS),
+            tells=told >= 1.0,
+            focus_tells=told >= _FOCUS_TELLS,
+            seen=is_seen(pieces[NORMAL]),
             uneven=intervals,
         )
     signal, samples, labels, fibrillates = _laid(beats, pieces, rng, seconds, other)

@@ -12,7 +12,7 @@ from trainer.background import Background, smoothed
 from trainer.dataset import Recording
 from trainer.pieces import FEWEST_NORMAL, background_of, height_of, pieces_of
 from trainer.rhythms import EARLY, NORMAL, VENTRICULAR, Random
-from trainer.waves import AFTER, BEFORE, QRS, Doubles, OtherP, P
+from trainer.waves import AFTER, BEFORE, QRS, Doubles, OtherP, P, mean_p
 
 _LENDS = 20
 """Beats of a kind from which a recording has some to lend."""
@@ -85,7 +85,7 @@ class Ventricular:
         pieces = [height * piece for piece in self.pieces[first : first + _LENT]]
         if rng.random() >= _BLENDED:
             return pieces
-        bare = OtherP(rng)
+        bare = OtherP(rng, usual=mean_p(normal))
         own = [bare.instead(normal[k % len(normal)], present=False) for k in range(len(pieces))]
         if rng.random() < _NARROW:
             return _narrow(rng, pieces, own)

@@ -41,8 +41,8 @@ _BLOCKED_EPISODES = (1, 6)
 """Pairs of episodes more in which it does, one of these a patient."""
 _SEEN = 0.7
 """Chance that beats dropped in order leave their P waves."""
-_GROWS = (0.0, 0.015)
-"""Range of the share by which intervals grow from beat to beat before one that is dropped unseen."""
+_SHRINKS = (0.0, 0.015)
+"""Range of the share by which intervals shrink from beat to beat before one that is dropped unseen."""
 _MORE_DROPPED = (0.0, 0.5)
 """Range of the chance that after a dropped beat the next is dropped too."""
 _ECTOPIC, _VENTRICULAR = (0.003, 0.12), (0.0, 0.12)
@@ -68,11 +68,15 @@ _FIBRILLATION_BESIDE = (0.0, 0.0, 0.08, 0.17)
 """Share of fibrillation beside it, one of these a patient: its beats have no P wave like the sinus node's and are N."""
 
 _FASTER, _CLEARLY_FASTER = (0.5, 0.92), (0.55, 0.8)
-"""Ranges of a run's interval, in that of sinus rhythm; the second with the sinus node's P wave: it is no change of
-rate."""
-_OWN_BIGEMINY, _OWN_PAUSE = (0.65, 0.9), (1.0, 1.1)
-"""Ranges of the early interval, and of the one after it, in bigeminy and the like with that P wave, in that of sinus
-rhythm: twice as long would be a dropped beat."""
+"""Ranges of a run's interval, in that of sinus rhythm; the second with a P wave that single beats do not tell from the
+sinus node's: it is no change of rate."""
+_BIGEMINY, _PAUSE = (0.5, 0.95), (1.0, 1.25)
+"""Ranges of the early interval, and of the one after it, in bigeminy and the like, in that of sinus rhythm; and …"""
+_OWN_BIGEMINY, _OWN_PAUSE = (0.65, 0.82), (1.0, 1.1)
+"""… with that P wave: twice as long would be a dropped beat, less early one that breathing makes."""
+_EARLY_SINUS, _EARLY_AFTER, _OWN_AFTER = (0.45, 0.85), (0.45, 0.95), (0.45, 0.85)
+"""Ranges of the interval of a supraventricular beat in sinus rhythm, in that of the latter; of the ones that follow it;
+and of these with that P wave."""
 _UNEVEN_FOCUS = (0.02, 0.06)
 """Range of the standard deviation of the logarithm of an atrial focus's intervals, while it leads."""
 _PAUSES = 0.5
@@ -114,6 +118,12 @@ class _Patient:
     """Chance of a ventricular one."""
     other_p: PWave
     """P wave of supraventricular beats."""
+    tells: bool = True
+    """It can be told from the sinus node's at every beat."""
+    in_bigeminy: bool = False
+    """Much of the time, so that it can be told among many."""
+    seen: bool = True
+    """The sinus node's P wave is: where nothing follows it a beat was dropped."""
     uneven: tuple[float, ...] = ()
     """Intervals of a recorded fibrillation over their mean, in their order; empty: they are drawn."""
 
@@ -130,6 +140,7 @@ def drawn(
     fibrillating: bool = False,
     tells: bool = True,
     focus_tells: bool = True,
+    seen: bool = True,
     uneven: Sequence[float] = (),
 ) -> list[RhythmBeat]:
     """Episodes of rhythms after each other, ``seconds`` long and a little more.
@@ -141,7 +152,8 @@ def drawn(
         fibrillating: the patient's beats are from atrial fibrillation, so nothing else is drawn.
         tells: another P wave can be told from the sinus node's; otherwise supraventricular beats have that one, and are
             only where their intervals tell.
-        focus_tells: it can where there are many such beats: a focus leads, or the patient is mostly in bigeminy.
+        focus_tells: a focus that leads can be told by it, where there are many such beats.
+        seen: the sinus node's P wave can be told from none; else one that is not conducted is not there.
         uneven: intervals of a recorded fibrillation over their mean, for when the patient fibrillates.
     """
     rr = 60.0 / rng.uniform(50, 105)
@@ -160,17 +172,17 @@ def drawn(
         ectopic = float(rng.uniform(*_MUCH_ECTOPIC))
         chance = float(rng.uniform(*_MUCH_VENTRICULAR)) if ventricular else 0.0
     uneven = tuple(uneven) if rng.random() < _RECORDED_INTERVALS else ()
-    patient = _Patient(ectopic, chance, other_p, uneven)
+    patient = _Patient(ectopic, chance, other_p, tells and other_p == "other", in_bigeminy, seen, uneven)
     episodes: tuple[Episode, ...] = (_flutter,) if fluttering else (_fibrillation,)
     if not fluttering and not fibrillating:
-        episodes = (*_EPISODES, *(_paroxysm, _paroxysm, _fibrillation, _fibrillation) * paroxysms)
+        episodes = (*_EPISODES, *_BLOCK_SEEN * seen, *(_paroxysm, _paroxysm, _fibrillation, _fibrillation) * paroxysms)
         episodes += (_ectopic_sinus,) * (_MUCH_EPISODES * much)
         if in_bigeminy:
             episodes += (_bigeminy,) * int(rng.choice(_BIGEMINY_EPISODES))
         if rng.random() < _PAUSING_SINUS:
             episodes += (_pausing_sinus,)
         if blocked:
-            episodes += (_dropped, _dropped_by_chance, _two_to_one) * int(rng.choice(_BLOCKED_EPISODES))
+            episodes += (_dropped, *_BLOCK_SEEN * seen) * int(rng.choice(_BLOCKED_EPISODES))
         if sick:
             episodes += (_sick_sinus,) * int(rng.choice(_SICK_EPISODES))
             episodes += (_fibrillation,) * round(rng.choice(_FIBRILLATION_BESIDE) * len(episodes))
@@ -209,8 +221,9 @@ def _sinus(rng: Random, patient: _Patient, rr: float, length: int, ectopic: floa
         at += value
         chance = rng.random()
         if chance < ectopic:
+            after = _EARLY_AFTER if patient.tells else _OWN_AFTER
             for k in range(int(rng.choice([1, 1, 1, 1, 2, 3]))):
-                early = rng.uniform(0.45, 0.85 if k == 0 else 0.95)
+                early = rng.uniform(*(_EARLY_SINUS if k == 0 else after))
                 out.append(RhythmBeat(EARLY, _early(value * early), patient.other_p))
             out.append(RhythmBeat(NORMAL, value * rng.uniform(1.0, 1.4)))
         elif chance < ectopic + patient.ventricular:
@@ -270,7 +283,7 @@ def _flutter(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rhy
 def _run(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """Two to 250 supraventricular beats after each other."""
     out = _sinus(rng, patient, rr, 20, patient.ectopic)
-    faster = rr * rng.uniform(*(_FASTER if patient.other_p == "other" else _CLEARLY_FASTER))
+    faster = rr * rng.uniform(*(_FASTER if patient.tells else _CLEARLY_FASTER))
     for k in range(int(np.exp(rng.uniform(np.log(2), np.log(250))))):
         out.append(RhythmBeat(EARLY, _early(faster * _about(rng, 0.02 if k else 0.06)), patient.other_p))
     out.append(RhythmBeat(NORMAL, rr * rng.uniform(1.0, 1.6)))
@@ -279,9 +292,9 @@ def _run(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmB
 
 def _bigeminy(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """Every second to fourth beat is early, by a half or by a twentieth."""
-    tells = patient.other_p == "other"
-    period, early = int(rng.integers(1, 4)), rng.uniform(*((0.5, 0.95) if tells else _OWN_BIGEMINY))
-    later = (1.0, 1.25) if tells else _OWN_PAUSE
+    tells = patient.tells or (patient.in_bigeminy and patient.other_p == "other")
+    period, early = int(rng.integers(1, 4)), rng.uniform(*(_BIGEMINY if tells else _OWN_BIGEMINY))
+    later = _PAUSE if tells else _OWN_PAUSE
     out: list[RhythmBeat] = []
     for _ in range(length // (period + 1)):
         out += [RhythmBeat(NORMAL, rr * _about(rng, 0.02)) for _ in range(period - 1)]
@@ -306,18 +319,19 @@ def _sick_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[
 
 
 def _dropped(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """Every so many beats one is not conducted: its P wave is there, and they come evenly (Mobitz); or the sinus node's
-    own beat does not get out to the atria, and there is no P wave either, the intervals before it growing."""
-    seen = rng.random() < _SEEN
+    """Every so many beats one is not conducted: its P wave is there, and they come evenly (Mobitz II); or the sinus
+    node's own beat does not get out to the atria, and there is no P wave either, the intervals before it shrinking
+    (Wenckebach)."""
+    seen = patient.seen and rng.random() < _SEEN
     every = int(rng.integers(2 if seen else 3, 12))  # two intervals in turn with nothing between them are bigeminy
-    grows = 0.0 if seen else rng.uniform(*_GROWS)
+    shrinks = 0.0 if seen else rng.uniform(*_SHRINKS)
     out: list[RhythmBeat] = []
     for k in range(length):
         value = rr * _about(rng, 0.01)
         if k % every == every - 1:
-            out.append(RhythmBeat(NORMAL, value * (2.0 - grows * every), blocked=value * seen))
+            out.append(RhythmBeat(NORMAL, value * (2.0 - shrinks * every), blocked=value * seen))
         else:
-            out.append(RhythmBeat(NORMAL, value * (1.0 + grows * (k % every))))
+            out.append(RhythmBeat(NORMAL, value * (1.0 + shrinks * (every - 2 - k % every))))
     return out
 
 
@@ -370,10 +384,10 @@ _EPISODES: tuple[Episode, ...] = (
     _run,
     _bigeminy,
     _dropped,
-    _dropped_by_chance,
-    _two_to_one,
     _flutter,
     _ramp,
     _steady,
 )
 """Of any patient who does not fibrillate."""
+_BLOCK_SEEN: tuple[Episode, ...] = (_dropped_by_chance, _two_to_one)
+"""Of those whose P waves are seen, too: without them such intervals are also those of early beats."""

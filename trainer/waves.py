@@ -67,15 +67,18 @@ def line(piece: Doubles) -> Doubles:
 class OtherP:
     """A P wave of another origin: its polarity, size, width and distance are one patient's. It is drawn anew, or made
     of the sinus node's: a focus not far from it has a P wave that is a little earlier or later, smaller, or upside
-    down; or it is a recorded one.
+    down; or it is a recorded one. What a beat has besides the patient's usual P wave, it keeps: a beat whose own was
+    exchanged is no quieter than another.
 
     Args:
         rng: what everything is drawn from.
         lent: a recorded one, what lies in P in heights of the complexes.
+        usual: the patient's usual one (:func:`mean_p`), mV; None: every beat's own.
     """
 
-    def __init__(self, rng: Random, lent: Doubles | None = None) -> None:
+    def __init__(self, rng: Random, lent: Doubles | None = None, usual: Doubles | None = None) -> None:
         self._lent = lent
+        self._usual = usual
         self._distance = rng.uniform(0.09, 0.20)
         self._width = rng.uniform(0.012, 0.03)
         self._size = rng.uniform(0.07, 0.22) * (-1.0 if rng.random() < 0.5 else 1.0)
@@ -87,30 +90,45 @@ class OtherP:
     def instead(self, piece: Doubles, *, present: bool) -> Doubles:
         """The piece with its own P wave taken out and, if ``present``, the other one put in."""
         changed = piece.copy()
-        without = line(piece)
-        own = piece[P] - without
+        own = piece[P] - line(piece)
+        usual = own if self._usual is None else self._usual
+        without = piece[P] - usual
         height = float(np.abs(piece[BEFORE - 20 : BEFORE + 20]).max())
         if not present:
-            changed[P] = without + self._rest * own
+            changed[P] = without + self._rest * usual
         elif self._lent is not None:
             changed[P] = without + height * self._lent
         elif self._kin:
-            changed[P] = without + self._share * _moved(own * np.hanning(len(own)) ** 0.25, self._later)
+            changed[P] = without + self._share * _moved(usual * np.hanning(len(usual)) ** 0.25, self._later)
         else:
-            changed[P] = without + self._rest * own
+            changed[P] = without + self._rest * usual
             t = np.arange(-BEFORE, AFTER) / FS
             changed += self._size * height * np.exp(-((t + self._distance) ** 2) / (2 * self._width**2)) * (t < -0.04)
         return changed
 
-    def tells(self, pieces: Sequence[Doubles], *, by: float = 1.0) -> bool:
-        """Whether it can be told from the P wave that these beats of the patient's sinus node have; if ``by`` times the
-        difference were enough."""
+    def tells(self, pieces: Sequence[Doubles]) -> float:
+        """How far it is from the P wave that these beats of the patient's sinus node have, in what tells: from 1 on it
+        can be told at every beat."""
         some = pieces[:: max(len(pieces) // _SEEN_IN, 1)]
-        own = np.stack([piece[P] - line(piece) for piece in some])
-        difference = np.mean([self.instead(piece, present=True)[P] - piece[P] for piece in some], axis=0)
-        height = float(np.median([np.abs(piece[QRS]).max() for piece in some]))
-        least = max(_TELLS * float(np.std(own - own.mean(axis=0))), _LEAST_DIFFERENCE * height)
-        return float(np.sqrt(np.mean(difference**2))) >= by * least
+        return _told(some, np.mean([self.instead(piece, present=True)[P] - piece[P] for piece in some], axis=0))
+
+
+def _told(pieces: Sequence[Doubles], difference: Doubles) -> float:
+    """A difference in P, mV, over what has to be to be told among these beats."""
+    own = np.stack([piece[P] - line(piece) for piece in pieces])
+    height = float(np.median([np.abs(piece[QRS]).max() for piece in pieces]))
+    least = max(_TELLS * float(np.std(own - own.mean(axis=0))), _LEAST_DIFFERENCE * height)
+    return float(np.sqrt(np.mean(difference**2))) / least
+
+
+def mean_p(pieces: Sequence[Doubles]) -> Doubles:
+    """The usual P wave of these beats, what lies in P, mV."""
+    return np.asarray(np.mean([piece[P] - line(piece) for piece in pieces], axis=0))
+
+
+def is_seen(pieces: Sequence[Doubles]) -> bool:
+    """Whether the P wave of these beats can be told from none."""
+    return _told(pieces[:: max(len(pieces) // _SEEN_IN, 1)], mean_p(pieces)) >= 1.0
 
 
 def _moved(wave: Doubles, by: int) -> Doubles:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monitor import beats
+from monitor import beats, p_waves
 from monitor.events import FS
 
 AT = {name: k for k, name in enumerate(beats.FEATURES)}
@@ -20,9 +20,9 @@ def t_wave(at):
     return 0.25 * np.exp(-((T + at) ** 2) / (2 * 0.035**2))
 
 
-def see(pattern, cycles, p_of, t_after=None):
+def see(pattern, cycles, p_of, t_after=None, *, settled=True):
     """Features [beat, feature] of ``cycles`` of a pattern of (RR in s, kind), P wave by kind; T waves so many s after
-    the R peaks, or none."""
+    the R peaks, or none. The second half of them, if ``settled``."""
     rng = np.random.default_rng(0)
     state = np.zeros(1, beats.STATE)[0]
     rows, kinds, at = [], [], 0
@@ -36,7 +36,7 @@ def see(pattern, cycles, p_of, t_after=None):
         beats.step(state, window.astype(np.float32), at, k == 0, False, 0, x[0], f[0])
         rows.append(f[0])
         kinds.append(kind)
-    half = len(rows) // 2
+    half = len(rows) // 2 if settled else 0
     return np.array(rows)[half:], np.array(kinds)[half:]
 
 
@@ -114,8 +114,51 @@ def test_behind_the_t_wave_another_p_wave_is_told():
     assert np.median(f[kinds == "sinus", AT["early_pause_place"]]) < -1.0
 
 
+UNEVEN = tuple(np.random.default_rng(1).lognormal(-0.29, 0.25, 60))
+"""s: as fibrillation has them."""
+
+
+@pytest.mark.parametrize("rrs", [(0.5, 0.75, 0.75, 1.5), (0.45, 0.8, 0.8, 0.8, 1.6), UNEVEN])
+def test_the_t_waves_of_the_earliest_beats_are_no_other_p_wave_of_the_others(rrs):
+    cycles = 240 // len(rrs)
+    f, _ = see([(rr, "sinus") for rr in rrs], cycles, {"sinus": p_wave(0.1, 0.15)}, t_after=0.27)
+    assert f[:, AT["early_apart"]].any()
+    assert f[:, [AT["early_apart"], AT["early_pause_apart"]]].max() < 0.6
+    assert np.abs(f[:, [AT["early_place"], AT["early_pause_place"]]]).max() < 0.4
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nothing_is_far_apart_before_it_is_known_how_much_is_usual(seed):
+    """From the first beat on; few pauses, so that little is known of what comes after them."""
+    rrs = 0.9 + np.random.default_rng(seed).normal(0.0, 0.03, 60) + 0.4 * (np.arange(60) % 13 == 12)
+    f, _ = see([(rr, "sinus") for rr in rrs], 1, {"sinus": p_wave(0.1, 0.15)}, settled=False)
+    assert f[:, AT["early_apart"]].any()
+    assert f[:, AT["early_pause_apart"]].any()
+    assert f[:, [AT["early_apart"], AT["early_pause_apart"]]].max() < 1.0
+    assert np.abs(f[:, [AT["early_place"], AT["early_pause_place"]]]).max() < 1.0
+
+
+def test_after_a_gap_nobody_knows_where_the_t_wave_is():
+    state = np.zeros(1, beats.STATE)[0]
+    x, f = beats.empty(1)
+    window = (QRS + p_wave(0.15, 0.16)).astype(np.float32)
+    for k in range(40):
+        beats.step(state, window, 300 * k + 12 * (k % 2), k == 0, False, 0, x[0], f[0])
+    assert f[0, AT["early_apart"]]
+    beats.step(state, window, 300 * 45, True, False, 0, x[0], f[0])
+    assert not f[0, [AT[name] for name in AVERAGES]].any()
+
+
+def test_the_t_wave_is_over_by_a_time_that_goes_with_the_usual_interval():
+    """In samples at 180 Hz of a stretch that begins 0.32 s before R: 0.44 s at 60 a minute, the cube root of a half of
+    that at twice the rate."""
+    assert p_waves.clear_from(1.0, 0.0) == pytest.approx((0.44 - 1.0 + 0.32) * 180, abs=0.5)
+    assert p_waves.clear_from(0.5, 0.0) == pytest.approx((0.44 * 0.5 ** (1 / 3) - 0.5 + 0.32) * 180, abs=0.5)
+    assert p_waves.clear_from(0.6, np.log(0.6)) == pytest.approx((0.44 - 0.6 + 0.32) * 180, abs=0.5)
+
+
 def test_where_the_t_wave_leaves_no_room_nothing_is_said():
-    f, kinds = see([*[(0.4, "sinus")] * 4, (0.8, "sinus")], 30, {"sinus": p_wave(0.1, 0.15)}, t_after=0.27)
+    f, _ = see([*[(0.4, "sinus")] * 4, (0.8, "sinus")], 30, {"sinus": p_wave(0.1, 0.15)}, t_after=0.27)
     assert not f[:, [AT[name] for name in AVERAGES]].any()
 
 

@@ -1,6 +1,7 @@
 """Rhythms by chance are the rhythms that they are named for."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -148,21 +149,52 @@ def test_a_sick_sinus_node_is_slower_than_the_atria_that_lead():
         assert all(beat.p == "other" for beat in some if beat.label == EARLY)
 
 
-OWN = replace(PATIENT, other_p="own")
+OWN = replace(PATIENT, other_p="own", tells=False)
+FAINT = replace(PATIENT, tells=False)
+"""Its other P wave tells among many alone."""
 
 
-def test_bigeminy_and_runs_with_the_sinus_nodes_p_wave_are_no_dropped_beats_and_no_change_of_rate():
+@pytest.mark.parametrize("patient", [OWN, FAINT])
+def test_where_no_beat_tells_bigeminy_and_runs_are_no_dropped_beats_and_no_change_of_rate(patient):
     ratios, faster = [], []
     for seed in range(40):
-        some = episode(rhythms._bigeminy, patient=OWN, seed=seed)
+        some = episode(rhythms._bigeminy, patient=patient, seed=seed)
         rr = np.array([beat.rr for beat in some])
         early = np.array([beat.label == EARLY for beat in some])
         ratios.append(np.mean(rr[:-1][early[1:]]) / np.mean(rr[early]))
-        run = episode(rhythms._run, patient=replace(OWN, ectopic=0.0), seed=seed)
+        run = episode(rhythms._run, patient=replace(patient, ectopic=0.0), seed=seed)
         faster.append(np.median(intervals(run, EARLY)) / np.median(intervals(run, NORMAL)))
     assert max(ratios) < 1.8
-    assert min(ratios) > 1.05
+    assert min(ratios) > 1.15
     assert max(faster) < 0.9
+
+
+def test_bigeminy_that_lasts_may_be_hardly_early_where_many_tell():
+    several = [episode(rhythms._bigeminy, patient=replace(FAINT, in_bigeminy=True), seed=seed) for seed in range(40)]
+    assert max(np.mean(intervals(some, EARLY)) for some in several) > 0.9 * 0.8
+
+
+def test_early_beats_after_an_early_one_are_early_where_no_beat_tells():
+    for patient, latest in ((OWN, 0.85), (FAINT, 0.85), (PATIENT, 0.95)):
+        many = replace(patient, ectopic=0.3)
+        later = []
+        for seed in range(20):
+            some = episode(rhythms._ectopic_sinus, patient=many, seed=seed)
+            later += [b.rr / 0.8 for a, b in pairwise(some) if a.label == b.label == EARLY]
+        assert latest - 0.05 < max(later) < latest * 1.15  # breathing makes a tenth
+
+
+def test_beats_are_dropped_by_chance_and_for_long_only_where_p_waves_are_seen(monkeypatch):
+    """Without them early beats have the same intervals."""
+    monkeypatch.setattr(rhythms, "_BLOCKED", 1.0)
+    monkeypatch.setattr(rhythms, "_SICK", 0.0)
+
+    def blocked(seen):
+        several = [drawn(np.random.default_rng(seed), 600.0, ventricular=False, seen=seen) for seed in range(10)]
+        return sum(beat.blocked > 0.0 for one in several for beat in one)
+
+    assert blocked(True) > 300
+    assert blocked(False) == 0
 
 
 def test_what_does_not_tell_is_never_another_p_wave():
@@ -208,6 +240,7 @@ def test_not_every_patients_sinus_node_pauses(monkeypatch):
     for name in ("_SICK", "_BLOCKED", "_PAROXYSMS", "_FIBRILLATING", "_FLUTTERING"):
         monkeypatch.setattr(rhythms, name, 0.0)
     monkeypatch.setattr(rhythms, "_EPISODES", (rhythms._steady,))
+    monkeypatch.setattr(rhythms, "_BLOCK_SEEN", ())
 
     def paused(chance):
         monkeypatch.setattr(rhythms, "_PAUSING_SINUS", chance)

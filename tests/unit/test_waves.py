@@ -66,7 +66,7 @@ def test_a_p_wave_tells_where_it_differs_by_more_than_the_sinus_nodes_do(piece):
     def tells(recorded, noise, of=piece):
         rng = np.random.default_rng(0)
         pieces = [of + rng.normal(0.0, noise, len(of)) for _ in range(30)]
-        return OtherP(rng, recorded).tells(pieces)
+        return OtherP(rng, recorded, waves.mean_p(pieces)).tells(pieces) >= 1.0
 
     other = -0.8 * own
     assert tells(other, 0.0)
@@ -75,6 +75,34 @@ def test_a_p_wave_tells_where_it_differs_by_more_than_the_sinus_nodes_do(piece):
     assert not tells(own, 0.0)
     assert not tells(0.9 * own, 0.0)
     assert tells(other, 0.0, of=5.0 * piece)
+
+
+@pytest.mark.parametrize("kind", ["lent", "kin", "drawn", "none"])
+def test_a_beat_whose_p_wave_is_exchanged_is_no_quieter_than_another(piece, kind, monkeypatch):
+    """What its own P wave had besides the usual one, by chance, is there."""
+    monkeypatch.setattr(waves, "_KIN", float(kind == "kin"))
+    rng = np.random.default_rng(0)
+    pieces = [piece + rng.normal(0.0, 0.02, len(piece)) for _ in range(200)]
+    lent = 0.2 * np.hanning(P.stop - P.start) if kind == "lent" else None
+    other = OtherP(rng, lent, waves.mean_p(pieces))
+    changed = np.stack([other.instead(one, present=kind != "none")[P] for one in pieces])
+    own = np.stack([one[P] for one in pieces])
+    assert np.std(changed - changed.mean(axis=0)) == pytest.approx(np.std(own - own.mean(axis=0)), rel=0.05)
+    if kind == "lent":
+        np.testing.assert_allclose(changed.mean(axis=0) - waves.line(piece), lent, atol=0.02)
+
+
+def test_a_p_wave_is_seen_where_it_is_more_than_noise(piece):
+    rng = np.random.default_rng(0)
+
+    def seen(share, noise):
+        without = piece.copy()
+        without[P] -= (1.0 - share) * (piece[P] - waves.line(piece))
+        return waves.is_seen([without + rng.normal(0.0, noise, len(piece)) for _ in range(40)])
+
+    assert seen(1.0, 0.02)
+    assert not seen(1.0, 0.2)
+    assert not seen(0.05, 0.001)
 
 
 def test_a_p_wave_akin_does_not_come_back_at_the_other_end():
