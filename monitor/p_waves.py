@@ -10,7 +10,9 @@ the focus's too; so a third average weighs beats by how late they are.
 One P wave hardly rises over the noise, an average does. So it is also told how far the early beats' average is from
 that of the late ones, and from that after pauses, over what noise would do to averages; and to which of two a beat's P
 wave is nearer, by the logarithm of the ratio of their likelihoods if all that is left is noise (Neyman & Pearson 1933,
-10.1098/rsta.1933.0009; deviation: per sample, since samples are not independent). (All this project's own.)
+10.1098/rsta.1933.0009; deviation: per sample, since samples are not independent). What comes early has the end of the T
+wave before where what comes late has none; so for these each sample of the early beats' average is of those alone
+whose T wave is over there, and compared is only what lies behind that of the beat at hand. (All this project's own.)
 
 Laws: made of the past alone; ``measure`` changes nothing, ``learn`` takes the beat in.
 """
@@ -120,7 +122,8 @@ def stretch(beat: Doubles, r: int, scale: float) -> Doubles:
 
 @compiled
 def _flat(beat: Doubles, r: int, scale: float) -> Doubles:
-    """The same, but the level before the complex is taken off alone: a T wave at its beginning moves nothing else."""
+    """What :func:`stretch` has, [LENGTH], in template sizes, with the level before the complex taken off instead of the
+    line: a T wave at its beginning moves nothing else."""
     level = 0.0
     for n in range(_ENDS):
         level += beat[r + _FROM + LENGTH - 1 - n] / _ENDS

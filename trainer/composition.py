@@ -41,7 +41,7 @@ _LENT_WAVES = 0.7
 """Chance that fibrillation's waves are a recording's, where one lends them, and not drawn."""
 _FOCUS_TELLS = 0.35
 """Of what a P wave must differ by to tell: enough where a focus leads, of whose many beats the mean is known."""
-_JOINT = 0.65
+_CUT = 0.65
 """Where between two beats a recording of fibrillation is cut: after most T waves, and there is no P wave."""
 _LENT_LEVEL = (0.4, 1.4)
 """Range of their level beside the complexes, in what it is in their own patient."""
@@ -60,7 +60,7 @@ def repeated(recording: Recording, seconds: float) -> Recording:
     """
     if len(recording.samples) < FEWEST_NORMAL:
         return recording
-    ends = [int(a + _JOINT * (b - a)) for a, b in (recording.samples[1:3], recording.samples[-3:-1])]
+    ends = [int(a + _CUT * (b - a)) for a, b in (recording.samples[1:3], recording.samples[-3:-1])]
     signal = recording.signal[ends[0] : ends[1]].astype(np.float64)
     first, last = (float(np.nan_to_num(part).mean()) for part in (signal[:TAPER], signal[-TAPER:]))
     signal -= np.linspace(first, last, len(signal))  # one end is as high as the other

@@ -43,6 +43,8 @@ _SEEN = 0.7
 """Chance that beats dropped in order leave their P waves."""
 _SHRINKS = (0.0, 0.015)
 """Range of the share by which intervals shrink from beat to beat before one that is dropped unseen."""
+_SHARE_DROPPED, _STICKY_DROPPED = (0.03, 0.6), (0.0, 0.9)
+"""Ranges of the chance that a beat is dropped, where it is by chance, and that it goes on as it is."""
 _MORE_DROPPED = (0.0, 0.5)
 """Range of the chance that after a dropped beat the next is dropped too."""
 _ECTOPIC, _VENTRICULAR = (0.003, 0.12), (0.0, 0.12)
@@ -51,7 +53,7 @@ _MUCH_ECTOPY = 0.15
 """Chance that a patient has so much of both that nothing is even, as in fibrillation, but the P waves are there."""
 _MUCH_ECTOPIC, _MUCH_VENTRICULAR, _MUCH_EPISODES = (0.12, 0.35), (0.0, 0.25), 8
 """The same of such a patient, and episodes of it more."""
-_IN_BIGEMINY = 0.12
+_IN_BIGEMINY = 0.3
 """Chance that a patient who neither fibrillates nor flutters all the time is in bigeminy and the like much of it."""
 _BIGEMINY_EPISODES = (3, 12)
 """Episodes of it more, one of these a patient."""
@@ -70,7 +72,7 @@ _FIBRILLATION_BESIDE = (0.0, 0.0, 0.08, 0.17)
 _FASTER, _CLEARLY_FASTER = (0.5, 0.92), (0.55, 0.8)
 """Ranges of a run's interval, in that of sinus rhythm; the second with a P wave that single beats do not tell from the
 sinus node's: it is no change of rate."""
-_BIGEMINY, _PAUSE = (0.5, 0.95), (1.0, 1.25)
+_BIGEMINY, _PAUSE = (0.6, 0.95), (1.0, 1.15)
 """Ranges of the early interval, and of the one after it, in bigeminy and the like, in that of sinus rhythm; and …"""
 _OWN_BIGEMINY, _OWN_PAUSE = (0.65, 0.82), (1.0, 1.1)
 """… with that P wave: twice as long would be a dropped beat, less early one that breathing makes."""
@@ -85,6 +87,8 @@ _PAUSING = (0.1, 0.5)
 """Range of the standard deviation of the logarithm by which it is late then; it is never early."""
 _PAUSING_SINUS = 0.6
 """Chance that a patient's sinus node pauses while it leads."""
+_BETWEEN_PAUSES, _PAUSES_ON = (0.05, 0.3), 0.6
+"""Range of the chance that a pause follows a beat, and the chance that no other pause follows a pause."""
 _SHORTEST_PAUSE = 1.8
 """Of it then, in its intervals."""
 _LONGEST_PAUSE_S = 6.0
@@ -312,7 +316,7 @@ def _sick_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[
     for _ in range(length // 8):
         for _ in range(int(rng.geometric(few))):
             out.append(RhythmBeat(EARLY, _early(faster * _about(rng, uneven)), patient.other_p))
-        for _ in range(int(rng.geometric(0.6))):
+        for _ in range(int(rng.geometric(_PAUSES_ON))):
             pause = float(np.exp(abs(rng.normal(0.0, pausing))))
             out.append(RhythmBeat(NORMAL, min(slow * pause * _about(rng, 0.08), _LONGEST_PAUSE_S)))
     return out
@@ -338,7 +342,7 @@ def _dropped(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rhy
 def _dropped_by_chance(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """The same without order, singly or several in succession, now and then or in stretches; the P waves that are not
     conducted are there."""
-    share, sticky, more = rng.uniform(0.03, 0.6), rng.uniform(0.0, 0.9), rng.uniform(*_MORE_DROPPED)
+    share, sticky, more = (rng.uniform(*one) for one in (_SHARE_DROPPED, _STICKY_DROPPED, _MORE_DROPPED))
     dropped = False
     out: list[RhythmBeat] = []
     for _ in range(length):
@@ -362,11 +366,11 @@ def _two_to_one(rng: Random, patient: _Patient, rr: float, length: int) -> list[
 
 def _pausing_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """Pauses as after a focus that leads, but every beat is the sinus node's: its P wave tells."""
-    few, uneven, pausing = rng.uniform(0.05, 0.3), rng.uniform(*_UNEVEN_FOCUS), rng.uniform(*_PAUSING)
+    few, uneven, pausing = (rng.uniform(*one) for one in (_BETWEEN_PAUSES, _UNEVEN_FOCUS, _PAUSING))
     out: list[RhythmBeat] = []
     for _ in range(length // 8):
         out += [RhythmBeat(NORMAL, rr * _about(rng, uneven)) for _ in range(int(rng.geometric(few)))]
-        for _ in range(int(rng.geometric(0.6))):
+        for _ in range(int(rng.geometric(_PAUSES_ON))):
             pause = _SHORTEST_PAUSE * float(np.exp(abs(rng.normal(0.0, pausing))))
             out.append(RhythmBeat(NORMAL, min(rr * pause, _LONGEST_PAUSE_S)))
     return out

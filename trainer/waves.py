@@ -29,7 +29,7 @@ _KIN_SHARE = (-1.0, 1.0)
 _KIN_LATER_S = (0.012, 0.05)
 """Range of s by which it is earlier or later."""
 _SEEN_IN = 40
-"""Beats of a patient at most that are looked at for whether a P wave tells."""
+"""Beats of a patient, up to twice as many, that are looked at for whether a P wave tells."""
 _TELLS = 0.7
 """Root-mean-square difference of a P wave from the sinus node's, in that of the sinus node's from their own mean, from
 which it tells; and …"""

@@ -33,6 +33,22 @@ def test_the_same_draw_gives_the_same_rhythm(recording):
     np.testing.assert_array_equal(one.labels, two.labels)
 
 
+@pytest.mark.parametrize(("told", "tells", "focus_tells"), [(1.2, True, True), (0.5, False, True), (0.2, False, False)])
+@pytest.mark.parametrize("seen", [True, False])
+def test_the_rhythm_is_drawn_by_what_of_the_p_waves_can_be_told(recording, monkeypatch, told, tells, focus_tells, seen):
+    asked = {}
+
+    def remembered(*args, **kwargs):
+        asked.update(kwargs)
+        return drawn(*args, **kwargs)
+
+    monkeypatch.setattr(composition, "drawn", remembered)
+    monkeypatch.setattr(OtherP, "tells", lambda self, pieces: told)
+    monkeypatch.setattr(composition, "is_seen", lambda pieces: seen)
+    composed(recording, np.random.default_rng(0), 60.0)
+    assert (asked["tells"], asked["focus_tells"], asked["seen"]) == (tells, focus_tells, seen)
+
+
 def test_only_classes_that_can_be_composed(several):
     labels = np.concatenate([one.labels for one in several])
     assert set(labels.tolist()) == {N, S, V}

@@ -24,6 +24,12 @@ def test_the_man_of_202_is_not_learnt_from_where_patients_are_apart(data_dir):
         assert {f"mitdb/{record}" for record in DS1} - set(protocol.final().train) == {"mitdb/201"}
 
 
+def test_a_record_whose_reference_contradicts_others_tests_and_is_not_learnt_from():
+    assert not [protocol.name for protocol in PROTOCOLS.values() if "svdb/826" in protocol.final().train]
+    assert [protocol.name for protocol in PROTOCOLS.values() if "svdb/826" in protocol.test] == ["svdb-3"]
+    assert len(set(PROTOCOLS["everything"].train)) == 48 + 39
+
+
 def test_ds1_ds2_and_the_paced_are_all_of_mitdb_each_once():
     assert len(DS1) == len(DS2) == 22
     assert sorted(DS1 + DS2 + PACED) == sorted(set(MITDB))
