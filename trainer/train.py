@@ -2,10 +2,7 @@
 
 A batch is so many patients side by side, each somewhere in its sequence. The state of the GRU is carried along a
 patient from step to step, gradients are cut at the steps' borders; a patient that has ended makes room for another. The
-weights kept are a mean over the steps, which is steadier than any single step's: over the last hundred or so (Polyak
-averaging) while the rate falls; and where the training is to hold for patients unlike those that are learnt from, over
-all of its second half and more, in which the rate stays as it is (Izmailov et al. 2018, arXiv:1803.05407; Cha et al.
-2021, arXiv:2102.08604; deviation: from a share of the steps on, not by validation).
+weights kept are a running mean over the steps (Polyak averaging), which is steadier than any single step's.
 """
 
 import csv
@@ -32,12 +29,10 @@ from trainer.dataset import UNKNOWN, Recording, Sequence, prepare, read
 from trainer.feed import Batches, Mixture
 from trainer.pool import STRIPS, orders, prepared, strips
 from trainer.protocols import Protocol
-from trainer.recipe import Amount, Below1, Count, Rate, Whole
+from trainer.recipe import Amount, Below1, Count, Whole
 
 _WARM_UP = 40.0
 """Steps over which the rate rises."""
-_GOES_ON = 0.3
-"""Share of the rate at which a training goes on whose weights are the mean of all that come."""
 _STATE = "state.safetensors"
 """What ``resumed`` takes up, beside the weights."""
 
@@ -53,10 +48,6 @@ class Recipe(Mixture, frozen=True, kw_only=True):
     smoothing: Below1 = 0.05
     averaging: Below1 = 0.99
     """Share of the running mean that is kept at each step."""
-    mean_from: Rate = 0.4
-    """Share of the steps from which on the rate falls no further, and the mean is that of all steps; 1: it falls to
-    zero, and the mean goes on running. Who has learnt from the very patients that are judged has nothing to hold for
-    (LOG.md)."""
     data_seed: Whole = 0
     """Of what is varied and composed; ``seed`` is of what the weights begin with and of the batches' order."""
     copies: Count = 4
@@ -203,7 +194,7 @@ def fit(
             break
         x, f, labels, going_on = (tensor.to(device) for tensor in batches.next())
         for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * schedule(step, recipe.steps, recipe.mean_from)
+            group["lr"] = recipe.rate * schedule(step, recipe.steps)
         shown = varied(f, spread, recipe.vary)
         logits, hidden = run_over(network, x, shown, hidden.detach() * going_on, mixed=recipe.mixed)
         # Every member learns as if it were alone.
@@ -219,7 +210,8 @@ def fit(
         parallel.mean_gradients(network, count)
         nn.utils.clip_grad_norm_(network.parameters(), MEMBERS**0.5)
         optimizer.step()
-        average(kept, network, share_kept(step, recipe))
+        # The mean begins short: what it began with is nothing worth keeping.
+        average(kept, network, min(recipe.averaging, (step + 1) / (step + 10)))
         total += loss.detach()
         if step + 1 in reports:
             log.append({"step": float(step + 1), "train_loss": float(total) / (step + 1 - since)})
@@ -246,21 +238,9 @@ def fit(
     return path
 
 
-def schedule(step: int, steps: int, mean_from: float) -> float:
-    """Share of the largest rate: warmed up, then a cosine to zero; or, over a share ``mean_from`` of the steps, to
-    ``_GOES_ON``, and there it stays."""
-    last = _GOES_ON if mean_from < 1.0 else 0.0
-    cosine = 0.5 * (1.0 + np.cos(np.pi * min(step / (mean_from * steps), 1.0)))
-    return float(min(1.0, step / _WARM_UP) * (last + (1.0 - last) * cosine))
-
-
-def share_kept(step: int, recipe: Recipe) -> float:
-    """Of the mean, when this step's weights are taken in."""
-    since = step + 1 - int(recipe.mean_from * recipe.steps)
-    if recipe.mean_from < 1.0 and since >= 0:
-        return since / (since + 1)  # a plain mean, begun anew
-    # The running one begins short: what it began with is nothing worth keeping.
-    return min(recipe.averaging, (step + 1) / (step + 10))
+def schedule(step: int, steps: int) -> float:
+    """Share of the largest rate: warmed up, then a cosine to zero."""
+    return float(min(1.0, step / _WARM_UP) * 0.5 * (1.0 + np.cos(np.pi * step / steps)))
 
 
 def waited(log: list[dict[str, float]]) -> int:

@@ -284,33 +284,10 @@ def test_out_of_patience_the_best_weights_are_kept(settings, data_dir, tmp_path,
 
 
 def test_the_rate_rises_and_falls_to_nothing():
-    rates = [train.schedule(step, 200, 1.0) for step in range(201)]
+    rates = [train.schedule(step, 200) for step in range(201)]
     assert rates[0] == 0.0
     assert max(rates) == rates[40] > 0.9
     assert rates[200] == pytest.approx(0.0, abs=1e-12)
-
-
-def test_or_it_falls_to_a_part_and_stays():
-    rates = [train.schedule(step, 1000, 0.4) for step in range(1001)]
-    assert max(rates) == rates[40] > 0.9
-    assert rates[400:] == [pytest.approx(0.3)] * 601
-    assert rates[40:401] == sorted(rates[40:401], reverse=True)
-
-
-@pytest.mark.parametrize("mean_from", [0.4, 1.0])
-def test_the_mean_runs_until_it_is_of_all_that_come(mean_from):
-    """Of steps whose weights are their numbers."""
-    recipe = train.Recipe(steps=1000, mean_from=mean_from)
-    mean = 0.0
-    for step in range(1000):
-        share = train.share_kept(step, recipe)
-        mean = share * mean + (1.0 - share) * step
-        if step == 300:
-            assert 200 < mean < 300
-    if mean_from < 1.0:
-        assert mean == pytest.approx(np.mean(range(399, 1000)), abs=1.0)
-    else:
-        assert 999 - 120 < mean < 999 - 80
 
 
 @pytest.mark.timeout(300)  # two more interpreters that load torch and prepare the sequences
