@@ -29,8 +29,10 @@ have it anyway."""
 
 _LENGTHS = (20, 150)
 """Range of an episode's beats."""
-_FIBRILLATING, _FLUTTERING = 0.08, 0.08
+_FIBRILLATING, _FLUTTERING = 0.08, 0.14
 """Chances that a patient's atria do nothing else."""
+_SLOWING = (0.0, 0.5)
+"""Range of the delay in the node of what is conducted 2:1, beyond that after a long time, in cycles of flutter."""
 _RECORDED_INTERVALS = 0.6
 """Chance that they come as unevenly as in a recording, where one lends its intervals, and not as drawn."""
 _PAROXYSMS = 0.3
@@ -267,19 +269,22 @@ def _paroxysm(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rh
 
 
 def _flutter(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """Every second to fifth of the atria's beats is conducted, and it changes now and then."""
+    """Every second to fifth of the atria's beats is conducted, and it changes now and then; the sooner after another,
+    the more slowly, as a node does that has hardly recovered."""
     cycle, sticky = rng.uniform(0.19, 0.3), rng.uniform(0.0, 0.9)
     ratios = rng.dirichlet([0.6, 1.0, 1.0, 0.6])
-    ratio = 3
+    slowing = rng.uniform(*_SLOWING)
+    ratio, delay = 3, 0.0
     out: list[RhythmBeat] = []
     for _ in range(length):
         if rng.random() > sticky:
             ratio = int(rng.choice([2, 3, 4, 5], p=ratios))
-        waves = float(ratio)
+        before, delay = delay, slowing * (2.0 / ratio) * _about(rng, 0.1)
+        waves = ratio + delay - before
         if rng.random() < patient.ventricular:
             coupling = _early(0.6 * cycle * ratio)
             out.append(RhythmBeat(VENTRICULAR, coupling, waves=coupling / cycle))
-            waves = 2.0 * ratio - coupling / cycle
+            waves += ratio - coupling / cycle
         out.append(RhythmBeat(NORMAL, _early(cycle * waves * _about(rng, 0.015)), "none", waves=waves))
     return out
 
@@ -388,6 +393,7 @@ _EPISODES: tuple[Episode, ...] = (
     _run,
     _bigeminy,
     _dropped,
+    _flutter,
     _flutter,
     _ramp,
     _steady,

@@ -146,10 +146,12 @@ class Flutter:
         self._size = height * float(np.exp(rng.uniform(*np.log(_FLUTTER_SIZE))))
         self._first, self._second = rng.uniform(0.0, 2 * np.pi, 2)
         self._saw = rng.uniform(0.0, _MOST_SAW)
+        self._passed = 0.0
 
     def between(self, samples: int, waves: float) -> Doubles:
-        """So many waves from one R peak to the next, mV."""
-        phase = 2 * np.pi * waves * np.arange(samples) / samples
+        """So many waves from one R peak to the next, mV; they go on where they were."""
+        phase = 2 * np.pi * (self._passed + waves * np.arange(samples) / samples)
+        self._passed += waves
         wave = np.sin(phase + self._first) + self._saw * np.sin(2 * phase + self._second)
         return np.asarray(self._size * wave)
 

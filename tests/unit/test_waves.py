@@ -131,6 +131,14 @@ def test_flutter_keeps_step_with_the_beats(piece, monkeypatch):
     assert np.abs(flutter[: at[0]]).max() == 0.0
 
 
+def test_flutter_goes_on_where_it_was():
+    """After a beat that was conducted later than in step, as if it had not been there."""
+    parts = [waves.Flutter(np.random.default_rng(0), 1.0) for _ in range(2)]
+    whole = parts[0].between(700, 7.0)
+    pieces = np.concatenate([parts[1].between(230, 2.3), parts[1].between(470, 4.7)])
+    np.testing.assert_allclose(pieces, whole, atol=1e-12)
+
+
 def test_fibrillation_is_where_the_atria_fibrillate_and_nowhere_else(piece):
     """And the P waves are not."""
     beats = [RhythmBeat(NORMAL, 0.8, p) for p in ("own", "none") for _ in range(10)]
