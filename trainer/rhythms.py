@@ -159,7 +159,8 @@ def drawn(
         tells: another P wave can be told from the sinus node's; otherwise supraventricular beats have that one, and are
             only where their intervals tell.
         focus_tells: a focus that leads can be told by it, where there are many such beats.
-        seen: the sinus node's P wave can be told from none; else one that is not conducted is not there.
+        seen: the sinus node's P wave can be told from none; else beats dropped in order leave none, and are not every
+            other one.
         uneven: intervals of a recorded fibrillation over their mean, for when the patient fibrillates.
     """
     rr = 60.0 / rng.uniform(50, 105)
@@ -181,14 +182,14 @@ def drawn(
     patient = _Patient(ectopic, chance, other_p, tells and other_p == "other", in_bigeminy, seen, uneven)
     episodes: tuple[Episode, ...] = (_flutter,) if fluttering else (_fibrillation,)
     if not fluttering and not fibrillating:
-        episodes = (*_EPISODES, *_BLOCK_SEEN * seen, *(_paroxysm, _paroxysm, _fibrillation, _fibrillation) * paroxysms)
+        episodes = (*_EPISODES, *(_paroxysm, _paroxysm, _fibrillation, _fibrillation) * paroxysms)
         episodes += (_ectopic_sinus,) * (_MUCH_EPISODES * much)
         if in_bigeminy:
             episodes += (_bigeminy,) * int(rng.choice(_BIGEMINY_EPISODES))
         if rng.random() < _PAUSING_SINUS:
             episodes += (_pausing_sinus,)
         if blocked:
-            episodes += (_dropped, *_BLOCK_SEEN * seen) * int(rng.choice(_BLOCKED_EPISODES))
+            episodes += (_dropped, _dropped_by_chance, _two_to_one) * int(rng.choice(_BLOCKED_EPISODES))
         if sick:
             episodes += (_sick_sinus,) * int(rng.choice(_SICK_EPISODES))
             episodes += (_fibrillation,) * round(rng.choice(_FIBRILLATION_BESIDE) * len(episodes))
@@ -397,7 +398,7 @@ _EPISODES: tuple[Episode, ...] = (
     _flutter,
     _ramp,
     _steady,
+    _dropped_by_chance,
+    _two_to_one,
 )
 """Of any patient who does not fibrillate."""
-_BLOCK_SEEN: tuple[Episode, ...] = (_dropped_by_chance, _two_to_one)
-"""Of those whose P waves are seen, too: without them such intervals are also those of early beats."""

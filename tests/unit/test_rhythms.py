@@ -199,17 +199,13 @@ def test_early_beats_after_an_early_one_are_early_where_no_beat_tells():
         assert latest - 0.05 < max(later) < latest * 1.15  # breathing makes a tenth
 
 
-def test_beats_are_dropped_by_chance_and_for_long_only_where_p_waves_are_seen(monkeypatch):
-    """Without them early beats have the same intervals."""
-    monkeypatch.setattr(rhythms, "_BLOCKED", 1.0)
-    monkeypatch.setattr(rhythms, "_SICK", 0.0)
-
-    def blocked(seen):
-        several = [drawn(np.random.default_rng(seed), 600.0, ventricular=False, seen=seen) for seed in range(10)]
-        return sum(beat.blocked > 0.0 for one in several for beat in one)
-
-    assert blocked(True) > 300
-    assert blocked(False) == 0
+def test_beats_dropped_in_order_leave_no_p_waves_where_none_is_seen():
+    """And are not every other one, which would be bigeminy."""
+    for seed in range(30):
+        some = episode(rhythms._dropped, patient=replace(PATIENT, seen=False), seed=seed)
+        assert not any(beat.blocked for beat in some)
+        dropped = [k for k, beat in enumerate(some) if beat.rr > 1.2]
+        assert min(np.diff(dropped)) >= 3
 
 
 def test_what_does_not_tell_is_never_another_p_wave():
@@ -255,7 +251,6 @@ def test_not_every_patients_sinus_node_pauses(monkeypatch):
     for name in ("_SICK", "_BLOCKED", "_PAROXYSMS", "_FIBRILLATING", "_FLUTTERING"):
         monkeypatch.setattr(rhythms, name, 0.0)
     monkeypatch.setattr(rhythms, "_EPISODES", (rhythms._steady,))
-    monkeypatch.setattr(rhythms, "_BLOCK_SEEN", ())
 
     def paused(chance):
         monkeypatch.setattr(rhythms, "_PAUSING_SINUS", chance)
