@@ -9,7 +9,7 @@ import csv
 import hashlib
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +66,23 @@ class Recipe(Mixture, frozen=True, kw_only=True):
     class). Figures that a training reports are without it."""
     v_logit: float = 0.0
     """The same of V."""
-    mixed: bool = True
-    """Products in bfloat16, weights and sums in float32: half the time on a GPU, or with AVX-512 BF16 or AMX."""
+    mixed: bool | None = None
+    """Products in bfloat16, weights and sums in float32; None: where the device is made for it (``has_bfloat16``)."""
     reports: Count = 4
     """Times that the validation patients are looked at, and that the state is written."""
     patience: Whole = 0
     """Reports without a better macro F1 on the validation patients after which the training ends; the best weights are
     kept. 0: it goes on to its end, and the last are."""
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """The device multiplies bfloat16 faster than float32: a GPU, or a CPU with AMX, AVX-512 BF16 or ARM's BF16, which
+    take half the time; others emulate it and take five times as long."""
+    if device.type != "cpu":
+        return True
+    # torch before 2.11 cannot tell; float32 is never very slow.
+    can: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(can.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
 
 
 def run_over(network: Network, x: Tensor, f: Tensor, hidden: Tensor, *, mixed: bool = False) -> tuple[Tensor, Tensor]:
@@ -159,6 +169,8 @@ def fit(
         raise UserError(f"--set patience={recipe.patience}: {protocol.name} holds nobody out to choose by")
     if resumed and count > 1:
         raise UserError("--resume: one process alone can be taken up, not torchrun's several")
+    if recipe.mixed is None:
+        recipe = msgspec.structs.replace(recipe, mixed=has_bfloat16(device))
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     sequences = prepared(
@@ -196,7 +208,7 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate * schedule(step, recipe.steps)
         shown = varied(f, spread, recipe.vary)
-        logits, hidden = run_over(network, x, shown, hidden.detach() * going_on, mixed=recipe.mixed)
+        logits, hidden = run_over(network, x, shown, hidden.detach() * going_on, mixed=bool(recipe.mixed))
         # Every member learns as if it were alone.
         loss = nn.functional.cross_entropy(
             logits.flatten(0, 2),

@@ -185,6 +185,46 @@ def test_what_is_written_believes_more_in_s_and_v_by_what_the_recipe_says(settin
         torch.testing.assert_close(after[name] - before[name], torch.tensor([0.0, 0.5, 0.25, 0.0, 0.0]))
 
 
+@pytest.mark.parametrize(
+    ("can", "has"),
+    [
+        ({"avx2": True, "avx512_f": True, "avx512_bf16": False}, False),
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"bf16": True, "architecture": "arm64"}, True),
+        ({}, False),
+    ],
+)
+def test_bfloat16_is_for_a_cpu_that_is_made_for_it(can, has, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: can, raising=False)
+    assert train.has_bfloat16(torch.device("cpu")) is has
+    assert train.has_bfloat16(torch.device("cuda"))
+
+
+def test_a_torch_that_cannot_tell_gets_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not train.has_bfloat16(torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("asked", "does"), [(None, False), (None, True), (False, False), (True, True)])
+def test_products_are_in_bfloat16_where_asked_for_or_else_where_it_is_faster(
+    asked, does, settings, data_dir, tmp_path, monkeypatch, prepared_once
+):
+    monkeypatch.setattr(train, "has_bfloat16", lambda device: does if asked is None else not does)
+    seen = set()
+
+    def run_over(network, x, f, hidden, *, mixed=False):
+        seen.add((network.training, mixed))
+        return real(network, x, f, hidden, mixed=mixed)
+
+    real = train.run_over
+    monkeypatch.setattr(train, "run_over", run_over)
+    recipe = msgspec.structs.replace(SMALL, steps=2, mixed=asked)
+    _, origin = load(train.fit(TWO, recipe, settings, tmp_path, lambda step, row: None))
+    assert seen == {(True, does), (False, False)}
+    assert origin["recipe"]["mixed"] is does
+
+
 def test_the_command_trains_and_says_where_the_weights_are(settings, data_dir, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(PROTOCOLS, "between-patients", TWO)
     sets = ["steps=2", "chunk=16", "batch=3", "copies=1", "composed_copies=0", "reports=1"]
