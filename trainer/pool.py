@@ -10,9 +10,10 @@ import concurrent.futures
 import csv
 import functools
 import multiprocessing
+from collections.abc import Callable
 from collections.abc import Sequence as Several
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -21,8 +22,7 @@ from monitor.beats import FEATURES
 from monitor.config import Settings
 from monitor.events import CLASSES
 from replay import physionet
-from trainer.background import Background
-from trainer.composition import Ventricular, composed, lent_waves
+from trainer.composition import composed, repeated
 from trainer.dataset import (
     UNKNOWN,
     Ints,
@@ -36,6 +36,7 @@ from trainer.dataset import (
     read_noise,
     read_signal,
 )
+from trainer.lenders import EctopicP, Fibrillation, Lent, Ventricular
 from trainer.protocols import Protocol
 
 Kind = Literal["recorded", "composed", "normal", "fibrillation"]
@@ -44,6 +45,8 @@ _COMPOSED_S = 1500.0
 """Length of a composed rhythm: about as many beats as a recording has."""
 _COMPOSED_STRIP_S = 600.0
 """The same of a strip's beats, of which there are thirty to sixty: rather more patients than longer rhythms."""
+_REPEATED_S = 300.0
+"""Length of a strip of fibrillation that is repeated: long enough for what is usual to be known."""
 STRIPS = "challenge2017"
 """The database of the strips."""
 _LIKE = 0.9
@@ -52,6 +55,8 @@ _FEWEST = 15
 """Beats; a strip with fewer has no usual ones."""
 _AT_HAND = 4
 """Recordings of each kind that a process keeps: what is made of one is made one after the other."""
+_STRIP_VERSIONS: dict[Kind, int] = {"normal": 1, "fibrillation": 3}
+"""Versions of each strip, the first as recorded; those of fibrillation are fewer, and the others are repeated."""
 _STRIPS = {"N": "normal", "A": "fibrillation"}
 """Classes of challenge2017 that say what a beat is not."""
 
@@ -91,7 +96,7 @@ def orders(
         for name, label in strips(settings):
             if label in _STRIPS:
                 kind: Kind = "normal" if label == "N" else "fibrillation"
-                out += [Order(kind, name, 0, copy, seed) for copy in range(1 if label == "N" else 3)]
+                out += [Order(kind, name, 0, copy, seed) for copy in range(_STRIP_VERSIONS[kind])]
                 if protocol.composed:
                     out += [Order("composed", name, 0, copy, seed) for copy in range(1, strip_copies + 1)]
     return out
@@ -111,9 +116,7 @@ def _start(protocol: Protocol, settings: Settings) -> None:
     for kept in (_shown, _strip, _usual_strip):
         kept.cache_clear()  # of another protocol
     classes = dict(strips(settings)) if protocol.strips else {}
-    _worker.update(
-        protocol=protocol, settings=settings, noises=read_noise(settings), classes=classes, lenders={}, waves={}
-    )
+    _worker.update(protocol=protocol, settings=settings, noises=read_noise(settings), classes=classes, lent={})
 
 
 def _prepare(order: Order) -> Prepared | None:
@@ -129,10 +132,13 @@ def _prepare(order: Order) -> Prepared | None:
     if order.kind == "composed" and strip:
         fibrillating = _STRIPS[_worker["classes"][order.record]] == "fibrillation"
         usual = _usual_strip(order.record)
-        lender, waves = _lender(rng), _waves(rng)
-        recording = composed(usual, rng, _COMPOSED_STRIP_S, lender=lender, waves=waves, fibrillating=fibrillating)
+        recording = composed(
+            usual, rng, _COMPOSED_STRIP_S, lent=_lent(rng, ventricular=True), fibrillating=fibrillating
+        )
     elif order.kind == "composed":
-        recording = composed(known, rng, _COMPOSED_S, waves=_waves(rng), fibrillating=known.fibrillates)
+        recording = composed(known, rng, _COMPOSED_S, lent=_lent(rng), fibrillating=known.fibrillates)
+    elif order.kind == "fibrillation" and order.copy > 0:
+        recording = repeated(_usual_strip(order.record), _REPEATED_S)
     if recording is None:
         return None
     if order.copy > 0:
@@ -186,30 +192,36 @@ def with_usual_beats(recording: Recording, settings: Settings) -> Recording:
     return replace(recording, samples=at, labels=_usual(prepare(recording, settings)))
 
 
-def _lender(rng: np.random.Generator) -> Ventricular | None:
-    """The ventricular beats of one of the training's patients; None where nobody has any."""
+def _lent(rng: np.random.Generator, *, ventricular: bool = False) -> Lent:
+    """What the training's patients and strips lend to one, by chance; no ventricular beats without ``ventricular``: it
+    has its own."""
     protocol: Protocol = _worker["protocol"]
-    known: dict[tuple[str, int], Ventricular | None] = _worker["lenders"]
-    leads = [(record, lead) for record in protocol.train for lead in (0, 1)]
+    leads = [(record, lead) for record in protocol.lenders for lead in (0, 1)]
+    names = [(name, 0) for name, label in _worker["classes"].items() if _STRIPS.get(label) == "fibrillation"]
+    return Lent(
+        ventricular=_of_one(rng, Ventricular.of, leads, _shown) if ventricular else None,
+        p=_of_one(rng, EctopicP.of, leads, _shown),
+        fibrillation=_of_one(rng, Fibrillation.of, names, lambda name, _: _usual_strip(name)),
+    )
+
+
+_Lends = TypeVar("_Lends")
+
+
+def _of_one(
+    rng: np.random.Generator,
+    lends: Callable[[Recording], _Lends | None],
+    leads: Several[tuple[str, int]],
+    opened: Callable[[str, int], Recording],
+) -> _Lends | None:
+    """What one of these (record, lead) lends; None where nobody has anything."""
+    known: dict[Any, _Lends | None] = _worker["lent"]
     for k in rng.permutation(len(leads)):
-        if leads[k] not in known:
-            known[leads[k]] = Ventricular.of(_shown(*leads[k]))
-        lender = known[leads[k]]
-        if lender is not None:
-            return lender
-    return None
-
-
-def _waves(rng: np.random.Generator) -> Background | None:
-    """Fibrillation's waves of one of the strips; None where no strips are learnt from."""
-    known: dict[str, Background | None] = _worker["waves"]
-    names = [name for name, label in _worker["classes"].items() if _STRIPS.get(label) == "fibrillation"]
-    for k in rng.permutation(len(names)):
-        name = names[k]
-        if name not in known:
-            known[name] = lent_waves(_usual_strip(name))
-        if (waves := known[name]) is not None:
-            return waves
+        key = (lends, *leads[k])
+        if key not in known:
+            known[key] = lends(opened(*leads[k]))
+        if (lent := known[key]) is not None:
+            return lent
     return None
 
 

@@ -1,12 +1,12 @@
 """Rhythms by chance: the beats of a patient who has never been, when each comes, of what class and with which P wave.
 
 Supraventricular beats alone, in pairs, in runs, in bigeminy, and as the leading rhythm where the sinus node is sick;
-and, as the other side of it, irregular rhythms that are normal by class: fibrillation, lasting or in fast paroxysms,
-flutter whose conduction changes, dropped beats in order and by chance, sinus arrhythmia, slow and quick changes of the
-rate.
+and, as the other side of it, irregular rhythms that are normal by class: fibrillation, lasting or in paroxysms, flutter
+whose conduction changes, dropped beats in order and by chance, one or several at a time, a sinus node that pauses as if
+a focus led in between, sinus arrhythmia, slow and quick changes of the rate.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,22 +23,76 @@ _SHORTEST_S = 0.3
 """RR interval; the node conducts no sooner, but in fast fibrillation."""
 _SHORTEST_PAROXYSM_S = 0.24
 
-_FIBRILLATING, _FLUTTERING = 0.08, 0.08
+_OTHER_P = 0.7
+"""Chance that a patient's supraventricular beats have a P wave of their own, if that tells; where a focus leads they
+have it anyway."""
+
+_LENGTHS = (20, 150)
+"""Range of an episode's beats."""
+_FIBRILLATING, _FLUTTERING = 0.08, 0.14
 """Chances that a patient's atria do nothing else."""
+_SLOWING = (0.0, 0.5)
+"""Range of the delay in the node of what is conducted 2:1, beyond that after a long time, in cycles of flutter."""
+_RECORDED_INTERVALS = 0.6
+"""Chance that they come as unevenly as in a recording, where one lends its intervals, and not as drawn."""
+_PAROXYSMS = 0.3
+"""Chance that a patient's atria fibrillate now and then."""
+_BLOCKED = 0.12
+"""Chance that a patient's node drops beats oftener than others' do, if the sinus node is not sick."""
+_BLOCKED_EPISODES = (1, 6)
+"""Pairs of episodes more in which it does, one of these a patient."""
+_SEEN = 0.7
+"""Chance that beats dropped in order leave their P waves."""
+_SHRINKS = (0.0, 0.015)
+"""Range of the share by which intervals shrink from beat to beat before one that is dropped unseen."""
+_SHARE_DROPPED, _STICKY_DROPPED = (0.03, 0.6), (0.0, 0.9)
+"""Ranges of the chance that a beat is dropped, where it is by chance, and that it goes on as it is."""
+_MORE_DROPPED = (0.0, 0.5)
+"""Range of the chance that after a dropped beat the next is dropped too."""
+_ECTOPIC, _VENTRICULAR = (0.003, 0.12), (0.0, 0.12)
+"""Ranges of the chances that a beat in sinus rhythm is supraventricular, and ventricular, of most patients."""
+_MUCH_ECTOPY = 0.15
+"""Chance that a patient has so much of both that nothing is even, as in fibrillation, but the P waves are there."""
+_MUCH_ECTOPIC, _MUCH_VENTRICULAR, _MUCH_EPISODES = (0.12, 0.35), (0.0, 0.25), 8
+"""The same of such a patient, and episodes of it more."""
+_IN_BIGEMINY = 0.3
+"""Chance that a patient who neither fibrillates nor flutters all the time is in bigeminy and the like much of it."""
+_BIGEMINY_EPISODES = (3, 12)
+"""Episodes of it more, one of these a patient."""
 _SICK = 0.4
-"""Chance that a patient's sinus node is sick, if the atria do not fibrillate."""
+"""Chance that a patient's sinus node is sick, if the atria do not fibrillate, and if the P wave of the focus that leads
+then can be told from the node's: else it would be nothing but an irregular sinus rhythm."""
 _SICK_EPISODES = (3, 3, 12, 60)
-"""How much oftener than any other episode an atrial focus leads then, one of these a patient: once in ten is too seldom
-to be learnt, and in some it leads all the time."""
+"""Episodes in which the focus leads, to a dozen others, one of these a patient: once in ten is too seldom to be learnt,
+and in some it leads all the time."""
+_SINUS_BACK = 0.1
+"""Chance that sinus rhythm comes back after such an episode: in minutes of a focus its P wave becomes the usual one, so
+it has to be seen that this may be over."""
 _FIBRILLATION_BESIDE = (0.0, 0.0, 0.08, 0.17)
 """Share of fibrillation beside it, one of these a patient: its beats have no P wave like the sinus node's and are N."""
 
+_FASTER, _CLEARLY_FASTER = (0.5, 0.92), (0.55, 0.8)
+"""Ranges of a run's interval, in that of sinus rhythm; the second with a P wave that single beats do not tell from the
+sinus node's: it is no change of rate."""
+_BIGEMINY, _PAUSE = (0.6, 0.95), (1.0, 1.15)
+"""Ranges of the early interval, and of the one after it, in bigeminy and the like, in that of sinus rhythm; and …"""
+_OWN_BIGEMINY, _OWN_PAUSE = (0.65, 0.82), (1.0, 1.1)
+"""… with that P wave: twice as long would be a dropped beat, less early one that breathing makes."""
+_EARLY_SINUS, _EARLY_AFTER, _OWN_AFTER = (0.45, 0.85), (0.45, 0.95), (0.45, 0.85)
+"""Ranges of the interval of a supraventricular beat in sinus rhythm, in that of the latter; of the ones that follow it;
+and of these with that P wave."""
 _UNEVEN_FOCUS = (0.02, 0.06)
 """Range of the standard deviation of the logarithm of an atrial focus's intervals, while it leads."""
 _PAUSES = 0.5
-"""Chance, in an episode whose focus has a P wave of its own, that the sick sinus node pauses."""
+"""Chance, in an episode of a focus, that the sick sinus node pauses."""
 _PAUSING = (0.1, 0.5)
 """Range of the standard deviation of the logarithm by which it is late then; it is never early."""
+_PAUSING_SINUS = 0.6
+"""Chance that a patient's sinus node pauses while it leads."""
+_BETWEEN_PAUSES, _PAUSES_ON = (0.05, 0.3), 0.6
+"""Range of the chance that a pause follows a beat, and the chance that no other pause follows a pause."""
+_SHORTEST_PAUSE = 1.8
+"""Of it then, in its intervals."""
 _LONGEST_PAUSE_S = 6.0
 """What a patient gets up from again."""
 
@@ -54,7 +108,8 @@ class RhythmBeat:
     p: PWave = "own"
     """other: one of another origin in its place."""
     blocked: float = 0.0
-    """s after the beat before, at which a P wave stands that is not conducted; 0: none does."""
+    """s after the beat before, at which a P wave stands that is not conducted, and again at this distance while there
+    is room; 0: none does."""
     waves: float = 0.0
     """Waves of flutter since the beat before, with which the beats keep step; 0: the atria do not flutter."""
 
@@ -69,13 +124,31 @@ class _Patient:
     """Chance of a ventricular one."""
     other_p: PWave
     """P wave of supraventricular beats."""
+    tells: bool = True
+    """It can be told from the sinus node's at every beat."""
+    in_bigeminy: bool = False
+    """Much of the time, so that it can be told among many."""
+    seen: bool = True
+    """The sinus node's P wave is: where nothing follows it a beat was dropped."""
+    uneven: tuple[float, ...] = ()
+    """Intervals of a recorded fibrillation over their mean, in their order; empty: they are drawn."""
 
 
 Episode = Callable[[Random, _Patient, float, int], list[RhythmBeat]]
 """(rng, patient, RR interval in s, beats) → about so many beats."""
 
 
-def drawn(rng: Random, seconds: float, *, ventricular: bool, fibrillating: bool = False) -> list[RhythmBeat]:
+def drawn(
+    rng: Random,
+    seconds: float,
+    *,
+    ventricular: bool,
+    fibrillating: bool = False,
+    tells: bool = True,
+    focus_tells: bool = True,
+    seen: bool = True,
+    uneven: Sequence[float] = (),
+) -> list[RhythmBeat]:
     """Episodes of rhythms after each other, ``seconds`` long and a little more.
 
     Args:
@@ -83,30 +156,56 @@ def drawn(rng: Random, seconds: float, *, ventricular: bool, fibrillating: bool 
         seconds: s.
         ventricular: there may be ventricular beats.
         fibrillating: the patient's beats are from atrial fibrillation, so nothing else is drawn.
+        tells: another P wave can be told from the sinus node's; otherwise supraventricular beats have that one, and are
+            only where their intervals tell.
+        focus_tells: a focus that leads can be told by it, where there are many such beats.
+        seen: the sinus node's P wave can be told from none; else beats dropped in order leave none, and are not every
+            other one.
+        uneven: intervals of a recorded fibrillation over their mean, for when the patient fibrillates.
     """
     rr = 60.0 / rng.uniform(50, 105)
-    ectopic = float(np.exp(rng.uniform(np.log(0.003), np.log(0.12))))
+    ectopic = float(np.exp(rng.uniform(*np.log(_ECTOPIC))))
     fluttering = not fibrillating and rng.random() < _FLUTTERING
     fibrillating = fibrillating or rng.random() < _FIBRILLATING
-    sick = rng.random() < _SICK
-    paroxysms = rng.random() < 0.2
-    other_p: PWave = "other" if rng.random() < 0.8 else "own"
-    chance = float(rng.uniform(0.0, 0.12)) if ventricular and rng.random() < 0.6 else 0.0
-    patient = _Patient(ectopic, chance, other_p)
+    sick = focus_tells and rng.random() < _SICK
+    in_bigeminy = not fibrillating and not fluttering and rng.random() < _IN_BIGEMINY
+    told = tells or (in_bigeminy and focus_tells)
+    other_p: PWave = "other" if sick or (told and rng.random() < _OTHER_P) else "own"
+    paroxysms = rng.random() < _PAROXYSMS
+    blocked = not sick and rng.random() < _BLOCKED
+    chance = float(rng.uniform(*_VENTRICULAR)) if ventricular and rng.random() < 0.6 else 0.0
+    much = other_p == "other" and rng.random() < _MUCH_ECTOPY
+    if much:
+        ectopic = float(rng.uniform(*_MUCH_ECTOPIC))
+        chance = float(rng.uniform(*_MUCH_VENTRICULAR)) if ventricular else 0.0
+    uneven = tuple(uneven) if rng.random() < _RECORDED_INTERVALS else ()
+    patient = _Patient(ectopic, chance, other_p, tells and other_p == "other", in_bigeminy, seen, uneven)
     episodes: tuple[Episode, ...] = (_flutter,) if fluttering else (_fibrillation,)
     if not fluttering and not fibrillating:
-        episodes = (*_EPISODES, *(_paroxysm, _paroxysm) * paroxysms)
+        episodes = (*_EPISODES, *(_paroxysm, _paroxysm, _fibrillation, _fibrillation) * paroxysms)
+        episodes += (_ectopic_sinus,) * (_MUCH_EPISODES * much)
+        if in_bigeminy:
+            episodes += (_bigeminy,) * int(rng.choice(_BIGEMINY_EPISODES))
+        if rng.random() < _PAUSING_SINUS:
+            episodes += (_pausing_sinus,)
+        if blocked:
+            episodes += (_dropped, _dropped_by_chance, _two_to_one) * int(rng.choice(_BLOCKED_EPISODES))
         if sick:
             episodes += (_sick_sinus,) * int(rng.choice(_SICK_EPISODES))
             episodes += (_fibrillation,) * round(rng.choice(_FIBRILLATION_BESIDE) * len(episodes))
     out: list[RhythmBeat] = []
-    while sum(beat.rr for beat in out) < seconds:
+    lasts = 0.0
+    while lasts < seconds:
         rr = float(np.clip(rr * _about(rng, 0.08), 0.42, 1.3))
-        length = int(rng.integers(20, 150))
+        length = int(rng.integers(*_LENGTHS))
         episode = episodes[int(rng.integers(len(episodes)))]
-        out += episode(rng, patient, rr, length)
+        some = episode(rng, patient, rr, length)
+        if episode is _sick_sinus and rng.random() < _SINUS_BACK:
+            some += _ectopic_sinus(rng, patient, rr, int(rng.integers(*_LENGTHS)))
         if episode is _ramp:
-            rr = out[-1].rr
+            rr = some[-1].rr
+        out += some
+        lasts += sum(beat.rr for beat in some)
     return out
 
 
@@ -129,8 +228,9 @@ def _sinus(rng: Random, patient: _Patient, rr: float, length: int, ectopic: floa
         at += value
         chance = rng.random()
         if chance < ectopic:
+            after = _EARLY_AFTER if patient.tells else _OWN_AFTER
             for k in range(int(rng.choice([1, 1, 1, 1, 2, 3]))):
-                early = rng.uniform(0.45, 0.85 if k == 0 else 0.95)
+                early = rng.uniform(*(_EARLY_SINUS if k == 0 else after))
                 out.append(RhythmBeat(EARLY, _early(value * early), patient.other_p))
             out.append(RhythmBeat(NORMAL, value * rng.uniform(1.0, 1.4)))
         elif chance < ectopic + patient.ventricular:
@@ -152,11 +252,12 @@ def _steady(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rhyt
 
 def _fibrillation(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     spread = rng.uniform(0.12, 0.3)
+    first = int(rng.integers(len(patient.uneven))) if patient.uneven else 0
     out: list[RhythmBeat] = []
-    for _ in range(length):
-        value = rr * _about(rng, spread)
+    for k in range(length):
+        value = rr * (patient.uneven[(first + k) % len(patient.uneven)] if patient.uneven else _about(rng, spread))
         if rng.random() < patient.ventricular:
-            out.append(RhythmBeat(VENTRICULAR, _early(0.6 * value)))
+            out.append(RhythmBeat(VENTRICULAR, _early(0.6 * value), "none"))
             value *= 1.3
         out.append(RhythmBeat(NORMAL, _early(value), "none"))
     return out
@@ -169,19 +270,22 @@ def _paroxysm(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rh
 
 
 def _flutter(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """Every second to fifth of the atria's beats is conducted, and it changes now and then."""
+    """Every second to fifth of the atria's beats is conducted, and it changes now and then; the sooner after another,
+    the more slowly, as a node does that has hardly recovered."""
     cycle, sticky = rng.uniform(0.19, 0.3), rng.uniform(0.0, 0.9)
     ratios = rng.dirichlet([0.6, 1.0, 1.0, 0.6])
-    ratio = 3
+    slowing = rng.uniform(*_SLOWING)
+    ratio, delay = 3, 0.0
     out: list[RhythmBeat] = []
     for _ in range(length):
         if rng.random() > sticky:
             ratio = int(rng.choice([2, 3, 4, 5], p=ratios))
-        waves = float(ratio)
+        before, delay = delay, slowing * (2.0 / ratio) * _about(rng, 0.1)
+        waves = ratio + delay - before
         if rng.random() < patient.ventricular:
             coupling = _early(0.6 * cycle * ratio)
             out.append(RhythmBeat(VENTRICULAR, coupling, waves=coupling / cycle))
-            waves = 2.0 * ratio - coupling / cycle
+            waves += ratio - coupling / cycle
         out.append(RhythmBeat(NORMAL, _early(cycle * waves * _about(rng, 0.015)), "none", waves=waves))
     return out
 
@@ -189,7 +293,7 @@ def _flutter(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rhy
 def _run(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """Two to 250 supraventricular beats after each other."""
     out = _sinus(rng, patient, rr, 20, patient.ectopic)
-    faster = rr * rng.uniform(0.5, 0.92)
+    faster = rr * rng.uniform(*(_FASTER if patient.tells else _CLEARLY_FASTER))
     for k in range(int(np.exp(rng.uniform(np.log(2), np.log(250))))):
         out.append(RhythmBeat(EARLY, _early(faster * _about(rng, 0.02 if k else 0.06)), patient.other_p))
     out.append(RhythmBeat(NORMAL, rr * rng.uniform(1.0, 1.6)))
@@ -198,11 +302,13 @@ def _run(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmB
 
 def _bigeminy(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """Every second to fourth beat is early, by a half or by a twentieth."""
-    period, early = int(rng.integers(1, 4)), rng.uniform(0.5, 0.95)
+    tells = patient.tells or (patient.in_bigeminy and patient.other_p == "other")
+    period, early = int(rng.integers(1, 4)), rng.uniform(*(_BIGEMINY if tells else _OWN_BIGEMINY))
+    later = _PAUSE if tells else _OWN_PAUSE
     out: list[RhythmBeat] = []
     for _ in range(length // (period + 1)):
         out += [RhythmBeat(NORMAL, rr * _about(rng, 0.02)) for _ in range(period - 1)]
-        out.append(RhythmBeat(NORMAL, rr * rng.uniform(1.0, 1.25)))
+        out.append(RhythmBeat(NORMAL, rr * rng.uniform(*later)))
         out.append(RhythmBeat(EARLY, _early(rr * early * _about(rng, 0.03)), patient.other_p))
     return out
 
@@ -211,37 +317,68 @@ def _sick_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[
     """An atrial focus leads, a slow sinus node comes in where it pauses."""
     slow, faster, few = rr * rng.uniform(1.1, 1.6), rr * rng.uniform(0.75, 1.0), rng.uniform(0.05, 0.5)
     uneven = rng.uniform(*_UNEVEN_FOCUS)
-    pausing = rng.uniform(*_PAUSING) if patient.other_p == "other" and rng.random() < _PAUSES else 0.0
+    pausing = rng.uniform(*_PAUSING) if rng.random() < _PAUSES else 0.0
     out: list[RhythmBeat] = []
     for _ in range(length // 8):
         for _ in range(int(rng.geometric(few))):
             out.append(RhythmBeat(EARLY, _early(faster * _about(rng, uneven)), patient.other_p))
-        for _ in range(int(rng.geometric(0.6))):
+        for _ in range(int(rng.geometric(_PAUSES_ON))):
             pause = float(np.exp(abs(rng.normal(0.0, pausing))))
             out.append(RhythmBeat(NORMAL, min(slow * pause * _about(rng, 0.08), _LONGEST_PAUSE_S)))
     return out
 
 
 def _dropped(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """Every so many beats one is not conducted, the intervals before it growing or not (Wenckebach, Mobitz)."""
-    every, grows = int(rng.integers(2, 12)), rng.uniform(0.0, 0.04)
+    """Every so many beats one is not conducted: its P wave is there, and they come evenly (Mobitz II); or the sinus
+    node's own beat does not get out to the atria, and there is no P wave either, the intervals before it shrinking
+    (Wenckebach)."""
+    seen = patient.seen and rng.random() < _SEEN
+    every = int(rng.integers(2 if seen else 3, 12))  # two intervals in turn with nothing between them are bigeminy
+    shrinks = 0.0 if seen else rng.uniform(*_SHRINKS)
     out: list[RhythmBeat] = []
     for k in range(length):
-        dropped = k % every == every - 1
-        out.append(RhythmBeat(NORMAL, rr * ((2.0 - grows * every) if dropped else 1.0 + grows * (k % every))))
+        value = rr * _about(rng, 0.01)
+        if k % every == every - 1:
+            out.append(RhythmBeat(NORMAL, value * (2.0 - shrinks * every), blocked=value * seen))
+        else:
+            out.append(RhythmBeat(NORMAL, value * (1.0 + shrinks * (every - 2 - k % every))))
     return out
 
 
 def _dropped_by_chance(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """The same without order, one by one or in stretches; the P wave that is not conducted is there."""
-    share, sticky = rng.uniform(0.03, 0.6), rng.uniform(0.0, 0.9)
+    """The same without order, singly or several in succession, now and then or in stretches; the P waves that are not
+    conducted are there."""
+    share, sticky, more = (rng.uniform(*one) for one in (_SHARE_DROPPED, _STICKY_DROPPED, _MORE_DROPPED))
     dropped = False
     out: list[RhythmBeat] = []
     for _ in range(length):
         if rng.random() > sticky:
             dropped = rng.random() < share
         value = rr * _about(rng, 0.015)
-        out.append(RhythmBeat(NORMAL, 2.0 * value, blocked=value) if dropped else RhythmBeat(NORMAL, value))
+        intervals = 1 + dropped * int(rng.geometric(1.0 - more))
+        pause = min(intervals, max(int(_LONGEST_PAUSE_S / value), 1)) * value
+        out.append(RhythmBeat(NORMAL, pause, blocked=value * dropped))
+    return out
+
+
+def _two_to_one(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
+    """Every other beat is not conducted, for a while, and then all are again."""
+    out: list[RhythmBeat] = []
+    for _ in range(length):
+        value = rr * _about(rng, 0.015)
+        out.append(RhythmBeat(NORMAL, 2.0 * value, blocked=value))
+    return out + [RhythmBeat(NORMAL, rr * _about(rng, 0.02)) for _ in range(int(rng.integers(*_LENGTHS)))]
+
+
+def _pausing_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
+    """Pauses as after a focus that leads, but every beat is the sinus node's: its P wave tells."""
+    few, uneven, pausing = (rng.uniform(*one) for one in (_BETWEEN_PAUSES, _UNEVEN_FOCUS, _PAUSING))
+    out: list[RhythmBeat] = []
+    for _ in range(length // 8):
+        out += [RhythmBeat(NORMAL, rr * _about(rng, uneven)) for _ in range(int(rng.geometric(few)))]
+        for _ in range(int(rng.geometric(_PAUSES_ON))):
+            pause = _SHORTEST_PAUSE * float(np.exp(abs(rng.normal(0.0, pausing))))
+            out.append(RhythmBeat(NORMAL, min(rr * pause, _LONGEST_PAUSE_S)))
     return out
 
 
@@ -257,9 +394,11 @@ _EPISODES: tuple[Episode, ...] = (
     _run,
     _bigeminy,
     _dropped,
-    _dropped_by_chance,
+    _flutter,
     _flutter,
     _ramp,
     _steady,
+    _dropped_by_chance,
+    _two_to_one,
 )
 """Of any patient who does not fibrillate."""

@@ -73,9 +73,9 @@ def test_fibrillation_is_a_recorded_one(settings, data_dir):
     """Of vfdb's 609, with waves and intervals."""
     lent = fibrillation(settings)
     assert sum(len(part) for part in lent.waves.parts) > 300 * FS
-    assert len(lent.intervals) > 200
-    assert np.std(lent.intervals) > 0.1
-    some = alternating(np.random.default_rng(0), "fibrillation", 600.0, lent.intervals)
+    assert len(lent.uneven) > 200
+    assert np.std(lent.uneven) > 0.1
+    some = alternating(np.random.default_rng(0), "fibrillation", 600.0, lent.uneven)
     rr = [beat.rr for beat in some if beat.p == "none"]
     assert len(set(np.round(np.array(rr) / np.mean(rr), 9))) > 100
 
