@@ -29,11 +29,11 @@ from replay import physionet
 from trainer import dataset
 from trainer.composition import composed
 from trainer.dataset import UNKNOWN, Ints, Recording, read, read_signal
+from trainer.episodes import EARLY, NORMAL, Random, RhythmBeat
 from trainer.lenders import Fibrillation, Lent
 from trainer.pool import with_usual_beats
 from trainer.protocols import SVDB
 from trainer.references import load_reference
-from trainer.rhythms import EARLY, NORMAL, Random, RhythmBeat
 from trainer.train import run_over
 
 _SECONDS = 600.0

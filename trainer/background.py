@@ -15,8 +15,8 @@ import numpy as np
 from scipy import ndimage
 
 from monitor.events import FS
+from trainer.episodes import Random
 from trainer.protocols import Mask
-from trainer.rhythms import Random
 from trainer.waves import AFTER, BEFORE, QRS, Doubles
 
 _NEIGHBOURS = 4

@@ -16,9 +16,10 @@ from scipy import ndimage
 from monitor.events import FS
 from trainer.background import Background, smoothed
 from trainer.dataset import Recording
+from trainer.episodes import EARLY, NORMAL, VENTRICULAR, Random, RhythmBeat
 from trainer.lenders import Lent, uneven
 from trainer.pieces import EDGES, FEWEST_NORMAL, TAPER, background_of, height_of, pieces_of
-from trainer.rhythms import EARLY, NORMAL, VENTRICULAR, Random, RhythmBeat, drawn
+from trainer.rhythms import drawn
 from trainer.waves import (
     AFTER,
     BEFORE,

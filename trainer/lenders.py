@@ -10,8 +10,8 @@ import numpy as np
 from monitor.events import FS
 from trainer.background import Background, smoothed
 from trainer.dataset import Recording
+from trainer.episodes import EARLY, NORMAL, VENTRICULAR, Random
 from trainer.pieces import FEWEST_NORMAL, background_of, height_of, pieces_of
-from trainer.rhythms import EARLY, NORMAL, VENTRICULAR, Random
 from trainer.waves import AFTER, BEFORE, QRS, Doubles, OtherP, P, mean_p
 
 _LENDS = 20

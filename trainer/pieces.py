@@ -8,8 +8,8 @@ import numpy as np
 from monitor.events import FS
 from trainer.background import Background
 from trainer.dataset import Recording
+from trainer.episodes import NORMAL
 from trainer.protocols import Mask
-from trainer.rhythms import NORMAL
 from trainer.waves import AFTER, BEFORE, QRS, Doubles
 
 TAPER = int(0.04 * FS)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.events import FS
-from trainer.rhythms import Random
+from trainer.episodes import Random
 
 Doubles = npt.NDArray[np.float64]
 

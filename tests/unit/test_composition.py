@@ -10,8 +10,9 @@ from trainer import composition, lenders, pieces, waves
 from trainer.composition import composed, repeated
 from trainer.dataset import Recording, find_beats, read
 from trainer.ec57 import detection
+from trainer.episodes import RhythmBeat
 from trainer.lenders import Fibrillation, Lent, Ventricular
-from trainer.rhythms import RhythmBeat, drawn
+from trainer.rhythms import drawn
 from trainer.waves import OtherP
 
 N, S, V = (CLASSES.index(name) for name in "NSV")

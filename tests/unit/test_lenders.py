@@ -9,8 +9,8 @@ from monitor.events import CLASSES, FS
 from trainer import composition, lenders
 from trainer.composition import composed
 from trainer.dataset import Recording
+from trainer.episodes import RhythmBeat
 from trainer.lenders import EctopicP, Lent, uneven
-from trainer.rhythms import RhythmBeat
 from trainer.waves import P
 
 N, S, V = (CLASSES.index(name) for name in "NSV")

@@ -6,10 +6,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from trainer import rhythms
-from trainer.rhythms import EARLY, NORMAL, VENTRICULAR, drawn
+from trainer import episodes, rhythms
+from trainer.episodes import EARLY, NORMAL, VENTRICULAR
+from trainer.rhythms import drawn
 
-PATIENT = rhythms._Patient(ectopic=0.05, ventricular=0.0, other_p="other")
+PATIENT = episodes.Patient(ectopic=0.05, ventricular=0.0, other_p="other")
 
 
 def episode(kind, rr=0.8, length=150, patient=PATIENT, seed=0):
@@ -44,21 +45,21 @@ def test_a_fibrillating_patient_has_no_other_rhythm():
 
 @pytest.fixture
 def no_slowing(monkeypatch):
-    monkeypatch.setattr(rhythms, "_SLOWING", (0.0, 0.0))
+    monkeypatch.setattr(episodes, "_SLOWING", (0.0, 0.0))
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_flutter_conducts_every_second_to_fifth(seed, no_slowing):
     """Intervals are multiples of one cycle, which is found by trial."""
-    rr = intervals(episode(rhythms._flutter, seed=seed), NORMAL)
+    rr = intervals(episode(episodes.flutter, seed=seed), NORMAL)
     misfit = min(np.abs(rr / cycle - np.round(rr / cycle)).mean() for cycle in np.arange(0.19, 0.3, 0.001))
     assert misfit < 0.06
 
 
 def test_flutter_waves_go_on_through_ventricular_beats(no_slowing):
     """As many waves as cycles have passed, and whole ones from each conducted beat to the next."""
-    patient = rhythms._Patient(ectopic=0.05, ventricular=0.2, other_p="other")
-    some = episode(rhythms._flutter, patient=patient)
+    patient = episodes.Patient(ectopic=0.05, ventricular=0.2, other_p="other")
+    some = episode(episodes.flutter, patient=patient)
     cycles = [beat.rr / beat.waves for beat in some]
     assert np.ptp(cycles) < 0.2 * np.median(cycles)
     conducted = np.cumsum([beat.waves for beat in some])[[beat.label == NORMAL for beat in some]]
@@ -68,8 +69,8 @@ def test_flutter_waves_go_on_through_ventricular_beats(no_slowing):
 
 def test_what_comes_sooner_after_another_is_conducted_more_slowly_in_flutter(monkeypatch):
     """So the waves do not stand in one place before every complex."""
-    monkeypatch.setattr(rhythms, "_SLOWING", (0.4, 0.4))
-    some = episode(rhythms._flutter, length=400)
+    monkeypatch.setattr(episodes, "_SLOWING", (0.4, 0.4))
+    some = episode(episodes.flutter, length=400)
     delays = np.cumsum([beat.waves for beat in some]) % 1.0
     ratios = np.array([round(beat.waves) for beat in some])
     for ratio in (2, 3, 4, 5):
@@ -78,7 +79,7 @@ def test_what_comes_sooner_after_another_is_conducted_more_slowly_in_flutter(mon
 
 @pytest.mark.parametrize("seed", range(5))
 def test_dropped_beats_leave_their_p_waves_where_they_were_due(seed):
-    some = episode(rhythms._dropped_by_chance, seed=seed)
+    some = episode(episodes.dropped_by_chance, seed=seed)
     dropped = [beat for beat in some if beat.blocked]
     assert dropped
     assert all(beat.label == NORMAL and beat.p == "own" for beat in some)
@@ -89,15 +90,15 @@ def test_dropped_beats_leave_their_p_waves_where_they_were_due(seed):
 
 
 def test_several_beats_are_dropped_in_succession_but_none_gets_up_from_more_than_six_seconds(monkeypatch):
-    monkeypatch.setattr(rhythms, "_MORE_DROPPED", (0.9, 0.9))
-    longest = max(max(beat.rr for beat in episode(rhythms._dropped_by_chance, seed=seed)) for seed in range(5))
+    monkeypatch.setattr(episodes, "_MORE_DROPPED", (0.9, 0.9))
+    longest = max(max(beat.rr for beat in episode(episodes.dropped_by_chance, seed=seed)) for seed in range(5))
     assert 5.0 < longest <= 6.0 + 1e-9
 
 
 def test_a_beat_dropped_in_order_leaves_its_p_wave_or_none():
     """In the node it is there, and the P waves are even; out of the sinus node it is not, and two intervals in turn,
     one twice as long, would be bigeminy."""
-    of_all = [episode(rhythms._dropped, seed=seed) for seed in range(30)]
+    of_all = [episode(episodes.dropped, seed=seed) for seed in range(30)]
     seen = [any(beat.blocked for beat in some) for some in of_all]
     assert 0 < sum(seen) < 30
     for some, is_seen in zip(of_all, seen, strict=True):
@@ -110,7 +111,7 @@ def test_a_beat_dropped_in_order_leaves_its_p_wave_or_none():
 
 def test_two_to_one_block_ends_and_all_beats_are_conducted_again():
     """The P waves that are not conducted lie half way; afterwards intervals are half as long, and nothing is S."""
-    some = episode(rhythms._two_to_one, length=60)
+    some = episode(episodes.two_to_one, length=60)
     assert {(beat.label, beat.p) for beat in some} == {(NORMAL, "own")}
     blocked = [bool(beat.blocked) for beat in some]
     assert blocked == [True] * 60 + [False] * (len(some) - 60)
@@ -121,7 +122,7 @@ def test_two_to_one_block_ends_and_all_beats_are_conducted_again():
 
 def test_a_pausing_sinus_node_has_pauses_and_no_other_label():
     for seed in range(5):
-        some = episode(rhythms._pausing_sinus, seed=seed)
+        some = episode(episodes.pausing_sinus, seed=seed)
         assert {(beat.label, beat.p) for beat in some} == {(NORMAL, "own")}
         ratios = np.array([beat.rr / 0.8 for beat in some])
         assert np.median(ratios[ratios < 1.4]) == pytest.approx(1.0, rel=0.05)
@@ -131,14 +132,14 @@ def test_a_pausing_sinus_node_has_pauses_and_no_other_label():
 
 def test_fibrillation_comes_as_unevenly_as_a_recorded_one():
     recorded = (0.6, 0.7, 1.9, 0.8)
-    some = episode(rhythms._fibrillation, patient=replace(PATIENT, uneven=recorded))
+    some = episode(episodes.fibrillation, patient=replace(PATIENT, uneven=recorded))
     ratios = [round(beat.rr / 0.8, 6) for beat in some]
     first = recorded.index(ratios[0])
     assert ratios == [recorded[(first + k) % 4] for k in range(len(ratios))]
 
 
 def test_waves_of_fibrillation_do_not_stop_before_ventricular_beats():
-    some = episode(rhythms._fibrillation, patient=replace(PATIENT, ventricular=0.3))
+    some = episode(episodes.fibrillation, patient=replace(PATIENT, ventricular=0.3))
     assert {(beat.label, beat.p) for beat in some} == {(NORMAL, "none"), (VENTRICULAR, "none")}
 
 
@@ -159,7 +160,7 @@ def test_who_fibrillates_takes_the_intervals_that_are_there(monkeypatch):
 
 def test_a_sick_sinus_node_is_slower_than_the_atria_that_lead():
     for seed in range(5):
-        some = episode(rhythms._sick_sinus, seed=seed)
+        some = episode(episodes.sick_sinus, seed=seed)
         assert np.median(intervals(some, EARLY)) < 0.95 * np.median(intervals(some, NORMAL))
         assert all(beat.p == "other" for beat in some if beat.label == EARLY)
 
@@ -173,11 +174,11 @@ FAINT = replace(PATIENT, tells=False)
 def test_where_no_beat_tells_bigeminy_and_runs_are_no_dropped_beats_and_no_change_of_rate(patient):
     ratios, faster = [], []
     for seed in range(40):
-        some = episode(rhythms._bigeminy, patient=patient, seed=seed)
+        some = episode(episodes.bigeminy, patient=patient, seed=seed)
         rr = np.array([beat.rr for beat in some])
         early = np.array([beat.label == EARLY for beat in some])
         ratios.append(np.mean(rr[:-1][early[1:]]) / np.mean(rr[early]))
-        run = episode(rhythms._run, patient=replace(patient, ectopic=0.0), seed=seed)
+        run = episode(episodes.run, patient=replace(patient, ectopic=0.0), seed=seed)
         faster.append(np.median(intervals(run, EARLY)) / np.median(intervals(run, NORMAL)))
     assert max(ratios) < 1.8
     assert min(ratios) > 1.15
@@ -185,7 +186,7 @@ def test_where_no_beat_tells_bigeminy_and_runs_are_no_dropped_beats_and_no_chang
 
 
 def test_bigeminy_that_lasts_may_be_hardly_early_where_many_tell():
-    several = [episode(rhythms._bigeminy, patient=replace(FAINT, in_bigeminy=True), seed=seed) for seed in range(40)]
+    several = [episode(episodes.bigeminy, patient=replace(FAINT, in_bigeminy=True), seed=seed) for seed in range(40)]
     assert max(np.mean(intervals(some, EARLY)) for some in several) > 0.9 * 0.8
 
 
@@ -194,7 +195,7 @@ def test_early_beats_after_an_early_one_are_early_where_no_beat_tells():
         many = replace(patient, ectopic=0.3)
         later = []
         for seed in range(20):
-            some = episode(rhythms._ectopic_sinus, patient=many, seed=seed)
+            some = episode(episodes.ectopic_sinus, patient=many, seed=seed)
             later += [b.rr / 0.8 for a, b in pairwise(some) if a.label == b.label == EARLY]
         assert latest - 0.05 < max(later) < latest * 1.15  # breathing makes a tenth
 
@@ -202,7 +203,7 @@ def test_early_beats_after_an_early_one_are_early_where_no_beat_tells():
 def test_beats_dropped_in_order_leave_no_p_waves_where_none_is_seen():
     """And are not every other one, which would be bigeminy."""
     for seed in range(30):
-        some = episode(rhythms._dropped, patient=replace(PATIENT, seen=False), seed=seed)
+        some = episode(episodes.dropped, patient=replace(PATIENT, seen=False), seed=seed)
         assert not any(beat.blocked for beat in some)
         dropped = [k for k, beat in enumerate(some) if beat.rr > 1.2]
         assert min(np.diff(dropped)) >= 3
@@ -250,7 +251,7 @@ def test_in_bigeminy_another_p_wave_tells_among_many(monkeypatch):
 def test_not_every_patients_sinus_node_pauses(monkeypatch):
     for name in ("_SICK", "_BLOCKED", "_PAROXYSMS", "_FIBRILLATING", "_FLUTTERING"):
         monkeypatch.setattr(rhythms, name, 0.0)
-    monkeypatch.setattr(rhythms, "_EPISODES", (rhythms._steady,))
+    monkeypatch.setattr(rhythms, "_EPISODES", (episodes.steady,))
 
     def paused(chance):
         monkeypatch.setattr(rhythms, "_PAUSING_SINUS", chance)
@@ -262,8 +263,8 @@ def test_not_every_patients_sinus_node_pauses(monkeypatch):
 
 
 def test_a_sick_sinus_node_comes_back(monkeypatch):
-    monkeypatch.setattr(rhythms, "_PAUSING", (2.0, 2.0))
-    longest = [intervals(episode(rhythms._sick_sinus, seed=seed), NORMAL).max() for seed in range(10)]
+    monkeypatch.setattr(episodes, "_PAUSING", (2.0, 2.0))
+    longest = [intervals(episode(episodes.sick_sinus, seed=seed), NORMAL).max() for seed in range(10)]
     assert max(longest) == 6.0
 
 
@@ -331,7 +332,7 @@ def test_some_patients_are_in_bigeminy_much_of_the_time(monkeypatch):
 
 
 def test_bigeminy_is_early_beat_by_beat():
-    some = episode(rhythms._bigeminy)
+    some = episode(episodes.bigeminy)
     early = [k for k, beat in enumerate(some) if beat.label == EARLY]
     assert len(early) > 20
     assert len(set(np.diff(early))) == 1
@@ -339,11 +340,11 @@ def test_bigeminy_is_early_beat_by_beat():
 
 
 def test_a_run_is_faster_than_what_it_interrupts():
-    some = episode(rhythms._run, seed=3)
+    some = episode(episodes.run, seed=3)
     first = next(k for k, beat in enumerate(some) if beat.label == EARLY and some[k + 1].label == EARLY)
     assert np.median(intervals(some, EARLY)) < 0.95 * np.median(intervals(some[:first], NORMAL))
 
 
-@pytest.mark.parametrize("kind", [rhythms._steady, rhythms._ramp, rhythms._dropped, rhythms._paroxysm])
+@pytest.mark.parametrize("kind", [episodes.steady, episodes.ramp, episodes.dropped, episodes.paroxysm])
 def test_irregular_rhythms_that_are_normal_by_class(kind):
     assert {beat.label for beat in episode(kind)} == {NORMAL}

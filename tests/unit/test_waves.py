@@ -5,7 +5,7 @@ import pytest
 
 from monitor.events import FS
 from trainer import composition, waves
-from trainer.rhythms import EARLY, NORMAL, VENTRICULAR, RhythmBeat
+from trainer.episodes import EARLY, NORMAL, VENTRICULAR, RhythmBeat
 from trainer.waves import AFTER, BEFORE, QRS, Aberrancy, OtherP, P
 
 SECONDS = np.arange(-BEFORE, AFTER) / FS
