@@ -71,7 +71,7 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 	$(BIN)/python -m bench.alert_latency
 	$(BIN)/python -m bench.faults
 
-train: $(READY) ## weights such as ship, anew, by the recipe of now (half an hour)
+train: $(READY) ## weights such as ship, anew, by the recipe of now (half an hour; by a CPU without bfloat16 nearly one)
 	$(BIN)/ecg-train qrs --out runs/qrs.safetensors
 	$(BIN)/ecg-train fit --protocol everything $(ALL) --set steps=6000 --out runs/everything
 
