@@ -80,7 +80,7 @@ def has_bfloat16(device: torch.device) -> bool:
     take half the time; others emulate it and take five times as long."""
     if device.type != "cpu":
         return True
-    # torch before 2.11 cannot tell; float32 is never very slow.
+    # An older torch cannot tell; float32 is never very slow.
     can: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(can.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
 
