@@ -76,10 +76,10 @@ class Recipe(Mixture, frozen=True, kw_only=True):
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """The device multiplies bfloat16 faster than float32: a GPU, or a CPU with AMX, AVX-512 BF16 or ARM's BF16, which
-    take half the time; others emulate it and take five times as long."""
+    """The device multiplies bfloat16 faster than float32: a GPU since NVIDIA's Ampere, or a CPU with AMX, AVX-512 BF16
+    or ARM's BF16, which take half the time; other CPUs emulate it and take five times as long (trainer/LOG.md)."""
     if device.type != "cpu":
-        return True
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # An older torch cannot tell; float32 is never very slow.
     can: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(can.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
