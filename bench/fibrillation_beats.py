@@ -5,6 +5,8 @@
 
 vfdb annotates rhythms, not beats: of its fibrillation nobody's class has been learnt from. Of all beats that the
 pipeline finds in stretches annotated as AFIB, those that it calls S are counted; whole records, first lead.
+challenge2015 annotates nothing, but eighteen of its patients fibrillate or flutter all five minutes long
+(``trainer.told_by_eye``): of them all beats count.
 """
 
 import argparse
@@ -19,8 +21,10 @@ from monitor.errors import UserError
 from monitor.events import FS, BeatClass, Verdict
 from trainer.references import Reference, load_reference
 from trainer.scoring import find, verdicts
+from trainer.told_by_eye import FIBRILLATING
 
 _RHYTHM = "AFIB"
+_DEFAULT = ["vfdb", *FIBRILLATING]
 
 
 def counted(reference: Reference, judged: list[Verdict]) -> tuple[int, int]:
@@ -28,14 +32,25 @@ def counted(reference: Reference, judged: list[Verdict]) -> tuple[int, int]:
     begins = np.array([sample for sample, _ in reference.rhythms], dtype=np.int64) * (FS / reference.fs)
     names = ["", *(name for _, name in reference.rhythms)]
     inside = [v for v in judged if names[int(np.searchsorted(begins, v.sample, side="right"))] == _RHYTHM]
-    return sum(v.label == BeatClass.S for v in inside), len(inside)
+    return called_s(inside), len(inside)
+
+
+def called_s(judged: list[Verdict]) -> int:
+    """How many of these."""
+    return sum(v.label == BeatClass.S for v in judged)
 
 
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.fibrillation_beats", description="Beats called S in atrial fibrillation."
     )
-    parser.add_argument("records", nargs="*", default=["vfdb"], metavar="RECORD", help="default: all of vfdb")
+    parser.add_argument(
+        "records",
+        nargs="*",
+        default=_DEFAULT,
+        metavar="RECORD",
+        help="default: all of vfdb, and who fibrillates in challenge2015",
+    )
     parser.add_argument("--weights", type=Path, default=SHIPPED, metavar="FILE", help="default: those that ship")
     given = parser.parse_args(words)
     settings = config.load()
@@ -45,10 +60,14 @@ def main(words: list[str] | None = None) -> int:
         print("| record | beats in fibrillation | called S |")
         print("|---|---|---|")
         for where in find(given.records, settings):
-            reference = load_reference(where.path)
-            if _RHYTHM not in {name for _, name in reference.rhythms}:
-                continue
-            wrong, beats = counted(reference, verdicts(where, network, settings))
+            if where.name in FIBRILLATING:
+                judged = verdicts(where, network, settings)
+                wrong, beats = called_s(judged), len(judged)
+            else:
+                reference = load_reference(where.path)
+                if _RHYTHM not in {name for _, name in reference.rhythms}:
+                    continue
+                wrong, beats = counted(reference, verdicts(where, network, settings))
             print(f"| {where.name} | {beats} | {wrong} ({100 * wrong / max(beats, 1):.1f} %) |", flush=True)
     except UserError as error:
         print(f"fibrillation_beats: {error}", file=sys.stderr)

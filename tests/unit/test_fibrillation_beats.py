@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.fibrillation_beats import counted, main
+from bench.fibrillation_beats import called_s, counted, main
 from monitor.events import BeatClass, Level, Verdict
 from trainer.references import Reference
 
@@ -30,6 +30,16 @@ def test_only_beats_in_fibrillation_count_at_the_rate_of_the_monitor():
     judged = [verdict(int(at * 360), label) for at, label in labels.items()]
     assert counted(reference, judged) == (1, 3)
     assert counted(Reference(250.0, np.zeros(0, np.int64), [], [], [], []), judged) == (0, 0)
+
+
+def test_of_who_fibrillates_all_the_time_every_beat_counts(data_dir, capsys):
+    """challenge2015 has no annotations that could say so; b538s fibrillates slowly, and hardly a beat of it is S."""
+    assert main(["challenge2015/b538s"]) == 0
+    _, record, beats, wrong, _ = capsys.readouterr().out.splitlines()[-1].split("|")
+    assert record.strip() == "challenge2015/b538s"
+    assert int(beats) > 200
+    assert int(wrong.split()[0]) < 0.05 * int(beats)
+    assert called_s([verdict(360, BeatClass.S), verdict(720, BeatClass.N)]) == 1
 
 
 @pytest.mark.parametrize("words", [["vfdb/nobody"], ["--weights", "nowhere.safetensors"]])
