@@ -2,8 +2,8 @@
 
 Supraventricular beats alone, in pairs, in runs, in bigeminy, and as the leading rhythm where the sinus node is sick;
 and, as the other side of it, irregular rhythms that are normal by class: fibrillation, lasting or in fast paroxysms,
-flutter whose conduction changes, dropped beats in order and by chance, sinus arrhythmia, slow and quick changes of the
-rate.
+flutter whose conduction changes, dropped beats in order and by chance, 2:1 block that comes and goes, sinus arrhythmia,
+slow and quick changes of the rate.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ NORMAL, EARLY, VENTRICULAR = (CLASSES.index(name) for name in ("N", "S", "V"))
 
 _SHORTEST_S = 0.3
 """RR interval; the node conducts no sooner, but in fast fibrillation."""
-_SHORTEST_PAROXYSM_S = 0.24
+_SHORTEST_FIBRILLATION_S = 0.24
 
 _FIBRILLATING, _FLUTTERING = 0.08, 0.08
 """Chances that a patient's atria do nothing else."""
@@ -41,6 +41,17 @@ _PAUSING = (0.1, 0.5)
 """Range of the standard deviation of the logarithm by which it is late then; it is never early."""
 _LONGEST_PAUSE_S = 6.0
 """What a patient gets up from again."""
+_LENGTHS = (20, 150)
+"""Range of an episode's beats."""
+_AT_SHORTEST = 0.5
+"""Chance that fibrillation's intervals are the node's shortest and a little more, most of them, and longer now and
+then; else they lie around their mean."""
+_SHORTEST_OF_MEAN, _SHAPE = (0.6, 0.9), (0.6, 2.5)
+"""Ranges of that shortest interval in the mean one, and of the shape of the gamma distribution of what is more."""
+_SPREAD = (0.1, 0.3)
+"""Range of the standard deviation of their logarithm otherwise."""
+_PAROXYSM_S = (0.3, 0.6)
+"""Range of a paroxysm's mean interval, s."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,7 @@ def drawn(rng: Random, seconds: float, *, ventricular: bool, fibrillating: bool 
     out: list[RhythmBeat] = []
     while sum(beat.rr for beat in out) < seconds:
         rr = float(np.clip(rr * _about(rng, 0.08), 0.42, 1.3))
-        length = int(rng.integers(20, 150))
+        length = int(rng.integers(*_LENGTHS))
         episode = episodes[int(rng.integers(len(episodes)))]
         out += episode(rng, patient, rr, length)
         if episode is _ramp:
@@ -150,22 +161,31 @@ def _steady(rng: Random, patient: _Patient, rr: float, length: int) -> list[Rhyt
     return _sinus(rng, patient, rr, length, 0.0)
 
 
+def _uneven(rng: Random, mean: float, length: int) -> list[float]:
+    """Intervals of fibrillation, s."""
+    if rng.random() < _AT_SHORTEST:
+        shortest = mean * rng.uniform(*_SHORTEST_OF_MEAN)
+        shape = rng.uniform(*_SHAPE)
+        return [shortest + (mean - shortest) * float(rng.gamma(shape) / shape) for _ in range(length)]
+    spread = rng.uniform(*_SPREAD)
+    return [mean * _about(rng, spread) for _ in range(length)]
+
+
 def _fibrillation(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    spread = rng.uniform(0.12, 0.3)
     out: list[RhythmBeat] = []
-    for _ in range(length):
-        value = rr * _about(rng, spread)
+    for value in _uneven(rng, rr, length):
+        after = 1.0
         if rng.random() < patient.ventricular:
             out.append(RhythmBeat(VENTRICULAR, _early(0.6 * value)))
-            value *= 1.3
-        out.append(RhythmBeat(NORMAL, _early(value), "none"))
+            after = 1.3
+        out.append(RhythmBeat(NORMAL, max(after * value, _SHORTEST_FIBRILLATION_S), "none"))
     return out
 
 
 def _paroxysm(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """Fibrillation that is fast."""
-    fast, spread = rng.uniform(0.27, 0.6), rng.uniform(0.1, 0.25)
-    return [RhythmBeat(NORMAL, max(fast * _about(rng, spread), _SHORTEST_PAROXYSM_S), "none") for _ in range(length)]
+    intervals = _uneven(rng, rng.uniform(*_PAROXYSM_S), length)
+    return [RhythmBeat(NORMAL, max(value, _SHORTEST_FIBRILLATION_S), "none") for value in intervals]
 
 
 def _flutter(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
@@ -245,6 +265,15 @@ def _dropped_by_chance(rng: Random, patient: _Patient, rr: float, length: int) -
     return out
 
 
+def _two_to_one(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
+    """Every other beat is not conducted, for a while, and then all are again."""
+    out: list[RhythmBeat] = []
+    for _ in range(length):
+        value = rr * _about(rng, 0.015)
+        out.append(RhythmBeat(NORMAL, 2.0 * value, blocked=value))
+    return out + [RhythmBeat(NORMAL, rr * _about(rng, 0.02)) for _ in range(int(rng.integers(*_LENGTHS)))]
+
+
 def _ramp(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
     """The rate changes slowly, or not so slowly."""
     target = float(np.clip(rr * rng.uniform(0.6, 1.5), 0.4, 1.4))
@@ -258,6 +287,7 @@ _EPISODES: tuple[Episode, ...] = (
     _bigeminy,
     _dropped,
     _dropped_by_chance,
+    _two_to_one,
     _flutter,
     _ramp,
     _steady,

@@ -27,9 +27,10 @@ from replay import physionet
 from trainer import parallel, resume
 from trainer.dataset import UNKNOWN, Recording, Sequence, prepare, read
 from trainer.feed import Batches, Mixture
-from trainer.pool import STRIPS, orders, prepared, strips
+from trainer.pool import orders, prepared
 from trainer.protocols import Protocol
 from trainer.recipe import Amount, Below1, Count, Whole
+from trainer.strips import FIBRILLATING, STRIPS, STRIPS_SUFFIX, strips
 
 _WARM_UP = 40.0
 """Steps over which the rate rises."""
@@ -274,7 +275,9 @@ def origin(protocol: Protocol, recipe: Recipe, settings: Settings, figures: dict
     """Where weights come from: protocol, recipe, hashes of the data, commit."""
     hashes = {record: _digest([record], (".dat", ".atr"), settings) for record in protocol.train}
     if protocol.strips:
-        hashes[STRIPS] = _digest([name for name, _ in strips(settings)], (".mat",), settings)
+        short = [one.record for one in strips(settings) if one.record not in FIBRILLATING]
+        hashes[STRIPS] = _digest(short, (STRIPS_SUFFIX,), settings)
+        hashes |= {record: _digest([record], (".dat",), settings) for record in FIBRILLATING}
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
     ).stdout.strip()

@@ -119,3 +119,30 @@ def test_a_run_is_faster_than_what_it_interrupts():
 @pytest.mark.parametrize("kind", [rhythms._steady, rhythms._ramp, rhythms._dropped, rhythms._paroxysm])
 def test_irregular_rhythms_that_are_normal_by_class(kind):
     assert {beat.label for beat in episode(kind)} == {NORMAL}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_two_to_one_block_goes_and_what_was_blocked_is_conducted(seed):
+    """Intervals of two cycles, a P wave at the first, and then of one."""
+    some = episode(rhythms._two_to_one, length=60, seed=seed)
+    assert {(beat.label, beat.p) for beat in some} == {(NORMAL, "own")}
+    blocked = np.array([beat.blocked for beat in some])
+    rr = np.array([beat.rr for beat in some])
+    np.testing.assert_allclose(rr[:60], 2.0 * blocked[:60])
+    assert not blocked[60:].any()
+    assert 20 <= len(some) - 60 < 150
+    assert np.median(rr[60:]) == pytest.approx(0.5 * np.median(rr[:60]), rel=0.02)
+
+
+@pytest.mark.parametrize(("at_shortest", "least"), [(1.0, 0.5), (0.0, 0.1)])
+@pytest.mark.parametrize("kind", [rhythms._fibrillation, rhythms._paroxysm])
+def test_intervals_of_fibrillation_lie_around_their_mean_or_above_a_shortest(monkeypatch, kind, at_shortest, least):
+    """Where the node conducts as soon as it can, none comes much sooner than most do."""
+    monkeypatch.setattr(rhythms, "_AT_SHORTEST", at_shortest)
+    monkeypatch.setattr(rhythms, "_SHORTEST_FIBRILLATION_S", 0.0)
+    for seed in range(10):
+        rr = np.array([beat.rr for beat in episode(kind, length=2000, seed=seed)])
+        assert np.std(rr) > 0.05 * np.mean(rr)
+        below, above = (np.percentile(rr, q) - np.median(rr) for q in (1, 99))
+        assert (above > -1.5 * below) or not at_shortest
+        assert rr.min() > least * np.mean(rr)

@@ -19,8 +19,9 @@ from trainer import resume, train
 from trainer.cli import main
 from trainer.dataset import UNKNOWN
 from trainer.feed import Batches
-from trainer.pool import Order, Prepared, of_strip, orders, prepared, strips
+from trainer.pool import Order, Prepared, orders, prepared
 from trainer.protocols import PROTOCOLS, Protocol
+from trainer.strips import is_short, is_strip, strips
 
 SMALL = train.Recipe(steps=4, chunk=16, batch=3, copies=1, composed_copies=1, strips=0.0, reports=2)
 TWO = Protocol("two", ("mitdb/100", "mitdb/119"), ("mitdb/101",), ("mitdb/103",), strips=False)
@@ -83,13 +84,16 @@ def test_a_strip_claims_normal_beats_and_nothing_else(settings, data_dir):
 
 
 def test_rhythms_are_composed_of_a_strips_beats(settings, data_dir):
-    """As many patients as there are strips; those that fibrillate stay at it; ventricular beats are lent."""
+    """As many patients as there are strips, and both leads of longer recordings; those that fibrillate stay at it;
+    ventricular beats are lent."""
     protocol = replace(TWO, train=("mitdb/100", "mitdb/119"), strips=True)
-    wanted = [one for one in orders(protocol, 0, 1, 1, 2, settings) if one.kind == "composed" and of_strip(one)]
-    assert len(wanted) == 2 * len({one.record for one in wanted}) > 1000
-    classes = dict(strips(settings))
-    fibrillating = [one for one in wanted if classes[one.record] == "A"][:6]
-    normal = [one for one in wanted if classes[one.record] == "N"][:6]
+    wanted = [one for one in orders(protocol, 0, 1, 1, 2, settings) if one.kind == "composed" and is_strip(one.record)]
+    assert len(wanted) == 2 * len({(one.record, one.lead) for one in wanted}) > 1000
+    rhythms = {(one.record, one.lead): one.rhythm for one in strips(settings)}
+    fibrillating = [one for one in wanted if rhythms[one.record, one.lead] == "fibrillation"]
+    fibrillating = [*fibrillating[:6], *fibrillating[-4:]]
+    assert {is_short(one.record) for one in fibrillating} == {True, False}
+    normal = [one for one in wanted if rhythms[one.record, one.lead] == "normal"][:6]
     sequences = prepared([*fibrillating, *normal], protocol, settings, 2)
     for group, there in ((fibrillating, {"N", "V"}), (normal, {"N", "S", "V"})):
         labels = np.concatenate([one.labels for one in sequences if one.order in group])
