@@ -32,6 +32,8 @@ _SPREAD = (0.1, 0.3)
 _OWN_RATE, _ABOUT_IT = 0.5, 0.1
 """Chance that a recording's intervals come at about its own rate, since how uneven they are goes with it; and the
 standard deviation of the logarithm of what they are changed by then."""
+_COUPLING, _AFTER_VENTRICULAR = 0.6, 1.3
+"""Of the interval that would have been: what a ventricular beat comes after, and the conducted one behind it."""
 _PAROXYSM_S, _FAST_S = (0.3, 0.6), 0.7
 """Range of a paroxysm's mean interval, s, and the mean up to which a recording's are lent to one."""
 _SLOWING = (0.0, 0.5)
@@ -167,30 +169,31 @@ def _recorded(rng: Random, intervals: tuple[float, ...], mean: float, length: in
     return [scale * intervals[(first + k) % len(intervals)] for k in range(length)]
 
 
-def fibrillation(rng: Random, patient: Patient, rr: float, length: int) -> list[RhythmBeat]:
-    if patient.intervals:
-        mean = float(np.mean(patient.intervals)) * about(rng, _ABOUT_IT) if rng.random() < _OWN_RATE else rr
-        intervals = _recorded(rng, patient.intervals, mean, length)
-    else:
-        intervals = _drawn(rng, rr, length)
+def _conducted(rng: Random, patient: Patient, intervals: list[float]) -> list[RhythmBeat]:
+    """Fibrillation's beats at these intervals, s, and ventricular ones among them."""
     out: list[RhythmBeat] = []
     for value in intervals:
         after = 1.0
         if rng.random() < patient.ventricular:
-            out.append(RhythmBeat(VENTRICULAR, _early(0.6 * value), "none"))
-            after = 1.3
+            out.append(RhythmBeat(VENTRICULAR, _early(_COUPLING * value), "none"))
+            after = _AFTER_VENTRICULAR
         out.append(RhythmBeat(NORMAL, max(after * value, _SHORTEST_FIBRILLATION_S), "none"))
     return out
+
+
+def fibrillation(rng: Random, patient: Patient, rr: float, length: int) -> list[RhythmBeat]:
+    if patient.intervals:
+        mean = float(np.mean(patient.intervals)) * about(rng, _ABOUT_IT) if rng.random() < _OWN_RATE else rr
+        return _conducted(rng, patient, _recorded(rng, patient.intervals, mean, length))
+    return _conducted(rng, patient, _drawn(rng, rr, length))
 
 
 def paroxysm(rng: Random, patient: Patient, rr: float, length: int) -> list[RhythmBeat]:
     """Fibrillation that is fast."""
     mean = rng.uniform(*_PAROXYSM_S)
     if patient.intervals and float(np.mean(patient.intervals)) < _FAST_S:
-        intervals = _recorded(rng, patient.intervals, mean, length)
-    else:
-        intervals = _drawn(rng, mean, length)
-    return [RhythmBeat(NORMAL, max(value, _SHORTEST_FIBRILLATION_S), "none") for value in intervals]
+        return _conducted(rng, patient, _recorded(rng, patient.intervals, mean, length))
+    return _conducted(rng, patient, _drawn(rng, mean, length))
 
 
 def flutter(rng: Random, patient: Patient, rr: float, length: int) -> list[RhythmBeat]:

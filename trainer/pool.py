@@ -51,6 +51,8 @@ _FEWEST = 15
 """Beats; a strip with fewer has no usual ones."""
 _AT_HAND = 4
 """Recordings of each kind that a process keeps: what is made of one is made one after the other."""
+_LONG_VERSIONS = 2
+"""The same of a longer recording."""
 _SHORT_VERSIONS: dict[Kind, int] = {"normal": 1, "fibrillation": 3}
 """Versions of each short strip, the first as recorded; those of fibrillation are fewer, and the others are repeated."""
 
@@ -88,7 +90,7 @@ def orders(
                 out += [Order("composed", record, lead, copy, seed) for copy in range(1, composed_copies + 1)]
     if protocol.strips:
         for name, lead, rhythm in strips(settings):
-            versions = _SHORT_VERSIONS[rhythm] if is_short(name) else copies
+            versions = _SHORT_VERSIONS[rhythm] if is_short(name) else _LONG_VERSIONS
             out += [Order(rhythm, name, lead, copy, seed) for copy in range(versions)]
             if protocol.composed:
                 out += [Order("composed", name, lead, copy, seed) for copy in range(1, strip_copies + 1)]

@@ -21,8 +21,10 @@ _BLOCKED = 0.12
 """Chance that a patient's node drops beats oftener than others' do, if the sinus node is not sick."""
 _BLOCKED_EPISODES = (1, 6)
 """Pairs of episodes more in which it does, one of these a patient."""
-_ECTOPIC, _VENTRICULAR = (0.003, 0.12), (0.0, 0.12)
+_ECTOPIC, _VENTRICULAR = (0.003, 0.12), (0.0, 0.15)
 """Ranges of the chances that a beat in sinus rhythm is supraventricular, and ventricular, of most patients."""
+_HAS_VENTRICULAR = 0.85
+"""Chance that a patient has ventricular beats, where there are some to take."""
 _MUCH_ECTOPY = 0.15
 """Chance that a patient has so much of both that nothing is even, as in fibrillation, but the P waves are there."""
 _MUCH_ECTOPIC, _MUCH_VENTRICULAR, _MUCH_EPISODES = (0.12, 0.35), (0.0, 0.25), 8
@@ -81,7 +83,7 @@ def drawn(
     other_p: PWave = "other" if sick or (told and rng.random() < _OTHER_P) else "own"
     paroxysms = rng.random() < _PAROXYSMS
     blocked = not sick and rng.random() < _BLOCKED
-    chance = float(rng.uniform(*_VENTRICULAR)) if ventricular and rng.random() < 0.6 else 0.0
+    chance = float(rng.uniform(*_VENTRICULAR)) if ventricular and rng.random() < _HAS_VENTRICULAR else 0.0
     much = other_p == "other" and rng.random() < _MUCH_ECTOPY
     if much:
         ectopic = float(rng.uniform(*_MUCH_ECTOPIC))

@@ -173,8 +173,9 @@ def test_intervals_that_are_drawn_lie_around_their_mean_or_above_a_shortest(monk
         assert rr.min() > least * 0.8
 
 
-def test_waves_of_fibrillation_do_not_stop_before_ventricular_beats():
-    some = episode(episodes.fibrillation, patient=replace(PATIENT, ventricular=0.3))
+@pytest.mark.parametrize("kind", [episodes.fibrillation, episodes.paroxysm])
+def test_waves_of_fibrillation_do_not_stop_before_ventricular_beats(kind):
+    some = episode(kind, patient=replace(PATIENT, ventricular=0.3))
     assert {(beat.label, beat.p) for beat in some} == {(NORMAL, "none"), (VENTRICULAR, "none")}
 
 
