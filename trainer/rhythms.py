@@ -17,6 +17,13 @@ _RECORDED_INTERVALS = 0.6
 """Chance that they come as unevenly as in a recording, where one lends its intervals, and not as drawn."""
 _PAROXYSMS = 0.3
 """Chance that a patient's atria fibrillate now and then."""
+_BY_TURNS = 0.2
+"""Chance that a patient who does neither all the time is in sinus rhythm and fibrillates or flutters by turns, each for
+long, and does nothing else."""
+_TURNS = ((1, 4), (1, 1), (4, 1))
+"""Episodes of sinus rhythm and of the other then, one of these a patient."""
+_LONGER = (1, 9)
+"""Range of the number by which these are longer than others."""
 _BLOCKED = 0.12
 """Chance that a patient's node drops beats oftener than others' do, if the sinus node is not sick."""
 _BLOCKED_EPISODES = (1, 6)
@@ -103,11 +110,16 @@ def drawn(
         if sick:
             kinds += (episodes.sick_sinus,) * int(rng.choice(_SICK_EPISODES))
             kinds += (episodes.fibrillation,) * round(rng.choice(_FIBRILLATION_BESIDE) * len(kinds))
+    by_turns = not fluttering and not fibrillating and rng.random() < _BY_TURNS
+    if by_turns:
+        sinus, other = _TURNS[int(rng.integers(len(_TURNS)))]
+        atrial = (episodes.fibrillation, episodes.fibrillation, episodes.paroxysm, episodes.flutter)
+        kinds = (episodes.ectopic_sinus,) * sinus + (atrial[int(rng.integers(len(atrial)))],) * other
     out: list[RhythmBeat] = []
     lasts = 0.0
     while lasts < seconds:
         rr = float(np.clip(rr * about(rng, 0.08), 0.42, 1.3))
-        length = int(rng.integers(*LENGTHS))
+        length = int(rng.integers(*LENGTHS)) * (int(rng.integers(*_LONGER)) if by_turns else 1)
         episode = kinds[int(rng.integers(len(kinds)))]
         some = episode(rng, patient, rr, length)
         if episode is episodes.sick_sinus and rng.random() < _SINUS_BACK:
