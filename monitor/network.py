@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from monitor.beats import CHANNELS, FEATURES, LENGTH
 from monitor.events import CLASSES, BeatClass
 
-_SEES_WAVEFORM = (True, False, False)
+_SEES_WAVEFORM = (True, False, False, False, False)
 """Of each member."""
 MEMBERS = len(_SEES_WAVEFORM)
-_LOG_SHARES = torch.tensor([0.5, 0.25, 0.25]).log().unsqueeze(-1)
+_LOG_SHARES = torch.tensor([0.5, 0.125, 0.125, 0.125, 0.125]).log().unsqueeze(-1)
 """Of each member in the verdict, [MEMBERS, 1]; once, since every beat needs them."""
 _STATE = 64
 """Size of a patient's state in one member."""
