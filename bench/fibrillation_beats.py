@@ -27,17 +27,13 @@ _RHYTHM = "AFIB"
 _DEFAULT = ["vfdb", *FIBRILLATING]
 
 
-def counted(reference: Reference, judged: list[Verdict]) -> tuple[int, int]:
-    """Beats called S, and all beats, of those in fibrillation."""
-    begins = np.array([sample for sample, _ in reference.rhythms], dtype=np.int64) * (FS / reference.fs)
-    names = ["", *(name for _, name in reference.rhythms)]
-    inside = [v for v in judged if names[int(np.searchsorted(begins, v.sample, side="right"))] == _RHYTHM]
-    return called_s(inside), len(inside)
-
-
-def called_s(judged: list[Verdict]) -> int:
-    """How many of these."""
-    return sum(v.label == BeatClass.S for v in judged)
+def counted(reference: Reference | None, judged: list[Verdict]) -> tuple[int, int]:
+    """Beats called S, and all beats, of those in fibrillation; without ``reference`` all are."""
+    if reference is not None:
+        begins = np.array([sample for sample, _ in reference.rhythms], dtype=np.int64) * (FS / reference.fs)
+        names = ["", *(name for _, name in reference.rhythms)]
+        judged = [v for v in judged if names[int(np.searchsorted(begins, v.sample, side="right"))] == _RHYTHM]
+    return sum(v.label == BeatClass.S for v in judged), len(judged)
 
 
 def main(words: list[str] | None = None) -> int:
@@ -60,14 +56,11 @@ def main(words: list[str] | None = None) -> int:
         print("| record | beats in fibrillation | called S |")
         print("|---|---|---|")
         for where in find(given.records, settings):
-            if where.name in FIBRILLATING:
-                judged = verdicts(where, network, settings)
-                wrong, beats = called_s(judged), len(judged)
-            else:
-                reference = load_reference(where.path)
-                if _RHYTHM not in {name for _, name in reference.rhythms}:
-                    continue
-                wrong, beats = counted(reference, verdicts(where, network, settings))
+            all_along = "/".join(where.path.parts[-2:]) in FIBRILLATING  # named as a path, too
+            reference = None if all_along else load_reference(where.path)
+            if reference is not None and _RHYTHM not in {name for _, name in reference.rhythms}:
+                continue
+            wrong, beats = counted(reference, verdicts(where, network, settings))
             print(f"| {where.name} | {beats} | {wrong} ({100 * wrong / max(beats, 1):.1f} %) |", flush=True)
     except UserError as error:
         print(f"fibrillation_beats: {error}", file=sys.stderr)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.fibrillation_beats import called_s, counted, main
+from bench.fibrillation_beats import counted, main
 from monitor.events import BeatClass, Level, Verdict
 from trainer.references import Reference
 
@@ -32,14 +32,21 @@ def test_only_beats_in_fibrillation_count_at_the_rate_of_the_monitor():
     assert counted(Reference(250.0, np.zeros(0, np.int64), [], [], [], []), judged) == (0, 0)
 
 
-def test_of_who_fibrillates_all_the_time_every_beat_counts(data_dir, capsys):
+@pytest.mark.parametrize("named", ["challenge2015/b538s", "{data}/challenge2015/b538s"])
+def test_of_who_fibrillates_all_the_time_every_beat_counts(data_dir, capsys, named):
     """challenge2015 has no annotations that could say so; b538s fibrillates slowly, and hardly a beat of it is S."""
-    assert main(["challenge2015/b538s"]) == 0
+    assert main([named.format(data=data_dir)]) == 0
     _, record, beats, wrong, _ = capsys.readouterr().out.splitlines()[-1].split("|")
-    assert record.strip() == "challenge2015/b538s"
+    assert record.strip().endswith("b538s")
     assert int(beats) > 200
     assert int(wrong.split()[0]) < 0.05 * int(beats)
-    assert called_s([verdict(360, BeatClass.S), verdict(720, BeatClass.N)]) == 1
+    assert counted(None, [verdict(360, BeatClass.S), verdict(720, BeatClass.N)]) == (1, 2)
+
+
+def test_who_is_not_known_to_fibrillate_is_one_line(data_dir, capsys):
+    """No annotations, and nothing was told by eye."""
+    assert main(["challenge2015/b124s"]) == 1
+    assert "no such annotation file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["vfdb/nobody"], ["--weights", "nowhere.safetensors"]])
