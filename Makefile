@@ -61,6 +61,7 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 	for seed in $(SEEDS); do $(BIN)/python -m bench.fibrillation_beats --weights runs/ds1-$$seed/weights.safetensors || exit 1; done
 	$(BIN)/python -m bench.fibrillation_beats
 	$(BIN)/python -m bench.composed_rhythms $(foreach seed,$(SEEDS),runs/ds1-$(seed)/weights.safetensors)
+	$(BIN)/python -m bench.composed_features
 	for part in $(PARTS); do $(BIN)/ecg-train fit --protocol svdb-$$part $(ALL) --set steps=3600 --out runs/svdb-$$part || exit 1; done
 	$(BIN)/python -m bench.accuracy_beats --parts $(foreach part,$(PARTS),runs/svdb-$(part))
 	$(BIN)/ecg-train fit --protocol within-patients $(WITHIN) --set steps=4000 --out runs/within
