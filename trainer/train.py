@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from monitor.checkpoint import save
+from monitor.checkpoint import load, save
 from monitor.config import Settings
 from monitor.errors import UserError
 from monitor.events import CLASSES, BeatClass
@@ -27,9 +27,11 @@ from replay import physionet
 from trainer import parallel, resume
 from trainer.dataset import UNKNOWN, Recording, Sequence, prepare, read
 from trainer.feed import Batches, Mixture
-from trainer.pool import STRIPS, orders, prepared, strips
+from trainer.pool import orders, prepared
 from trainer.protocols import Protocol
 from trainer.recipe import Amount, Below1, Count, Whole
+from trainer.strips import STRIPS, STRIPS_SUFFIX, strips
+from trainer.told_by_eye import FIBRILLATING
 
 _WARM_UP = 40.0
 """Steps over which the rate rises."""
@@ -152,23 +154,28 @@ def fit(
     tell: Callable[[int, dict[str, float]], None],
     *,
     device: torch.device | None = None,
+    base: Path | None = None,
     resumed: bool = False,
     processes: int = 2,
 ) -> Path:
     """Trains, writes ``out``/weights.safetensors and ``out``/log.csv, and returns the weights' path.
+
+    What is learnt begins with the weights ``base``, else by chance.
 
     ``tell(step, figures)`` is called at every report. Deterministic by ``recipe.seed`` on one machine; ``resumed``
     takes up what ended after a report and comes to the very same weights. Under torchrun every process draws batches of
     its own, and the first one writes.
 
     Raises:
-        UserError: ``recipe`` asks for patience where nobody is held out; nothing to take up.
+        UserError: ``recipe`` asks for patience where nobody is held out; nothing to take up; ``base`` is no weights of
+            this network, or has learnt from who is held out.
     """
     rank, count, device = parallel.begin(device or torch.device("cpu"))
     if recipe.patience and not protocol.validate:
         raise UserError(f"--set patience={recipe.patience}: {protocol.name} holds nobody out to choose by")
     if resumed and count > 1:
         raise UserError("--resume: one process alone can be taken up, not torchrun's several")
+    begun, taken = _begun(base, protocol)
     if recipe.mixed is None:
         recipe = msgspec.structs.replace(recipe, mixed=has_bfloat16(device))
     out.mkdir(parents=True, exist_ok=True)
@@ -184,6 +191,8 @@ def fit(
     weights = class_weights(learnt, recipe.temper).to(device)
     spread = torch.from_numpy(np.concatenate([one.f for one in sequences]).std(axis=0)).to(device)
     network, kept, best = (Network(recipe.dropout).to(device) for _ in range(3))
+    if begun is not None:
+        network.load_state_dict(begun.state_dict())
     kept.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     seed = recipe.seed if rank == 0 else (recipe.seed, rank)
@@ -192,6 +201,7 @@ def fit(
     batches = Batches(sequences, recipe, np.random.default_rng(seed))
     hidden = torch.zeros(recipe.batch, HIDDEN, device=device)
     same = {"protocol": protocol.name, "recipe": msgspec.to_builtins(recipe), "sequences": len(sequences)}
+    same["base"] = taken.get("sha256")
     networks: dict[str, nn.Module] = {"network": network, "kept": kept, "best": best}
     log: list[dict[str, float]] = []
     begin = 0
@@ -242,12 +252,25 @@ def fit(
         chosen, figures = (best, log[-1 - waited(log)]) if recipe.patience else (kept, log[-1])
         chosen.raise_logit(BeatClass.S, recipe.s_logit)
         chosen.raise_logit(BeatClass.V, recipe.v_logit)
-        save(path, chosen, origin(protocol, recipe, settings, figures))
+        save(path, chosen, origin(protocol, recipe, settings, figures, taken))
         with (out / "log.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(log[0]))
             writer.writeheader()
             writer.writerows(log)
     return path
+
+
+def _begun(base: Path | None, protocol: Protocol) -> tuple[Network | None, dict[str, Any]]:
+    """What a training begins with, its logits as they were learnt, and where it comes from."""
+    if base is None:
+        return None, {}
+    network, origin = load(base)
+    held_out = {*protocol.validate, *protocol.test} if protocol.beats is None else set()
+    if seen := held_out & set(origin["data_sha256"]):
+        raise UserError(f"--from {base}: has learnt from {min(seen)}, whom {protocol.name} holds out")
+    network.raise_logit(BeatClass.S, -origin["recipe"]["s_logit"])
+    network.raise_logit(BeatClass.V, -origin["recipe"]["v_logit"])
+    return network, origin | {"sha256": hashlib.sha256(base.read_bytes()).hexdigest()[:16]}
 
 
 def schedule(step: int, steps: int) -> float:
@@ -270,18 +293,25 @@ def _digest(records: list[str], suffixes: tuple[str, ...], settings: Settings) -
     return digest.hexdigest()[:16]
 
 
-def origin(protocol: Protocol, recipe: Recipe, settings: Settings, figures: dict[str, float]) -> dict[str, Any]:
-    """Where weights come from: protocol, recipe, hashes of the data, commit."""
+def origin(
+    protocol: Protocol, recipe: Recipe, settings: Settings, figures: dict[str, float], base: dict[str, Any]
+) -> dict[str, Any]:
+    """Where weights come from: protocol, recipe, hashes of all the data they have learnt from, commit, and the same of
+    what they began with."""
     hashes = {record: _digest([record], (".dat", ".atr"), settings) for record in protocol.train}
     if protocol.strips:
-        hashes[STRIPS] = _digest([name for name, _ in strips(settings)], (".mat",), settings)
+        hashes[STRIPS] = _digest(
+            [one.record for one in strips(settings) if one.record not in FIBRILLATING], (STRIPS_SUFFIX,), settings
+        )
+        hashes |= {record: _digest([record], (".dat",), settings) for record in FIBRILLATING}
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
     ).stdout.strip()
     return {
         "protocol": protocol.name,
         "recipe": json.loads(msgspec.json.encode(recipe)),
-        "data_sha256": hashes,
+        "data_sha256": base.get("data_sha256", {}) | hashes,
+        "base": {name: base[name] for name in ("protocol", "recipe", "commit", "sha256") if name in base},
         "commit": commit or "unknown",
         "last_report": figures,
     }
