@@ -62,13 +62,16 @@ _PAUSING = (0.1, 0.5)
 """Range of the standard deviation of the logarithm by which it is late then; it is never early."""
 _BETWEEN_PAUSES, _PAUSES_ON = (0.05, 0.3), 0.6
 """Range of the chance that a pause follows a beat, and the chance that no other pause follows a pause."""
-_COUPLING, _COUPLING_SPREAD = (0.45, 0.8), 0.03
-"""Range of the interval of a ventricular beat in bigeminy and the like, in that of sinus rhythm, and the standard
-deviation of its logarithm."""
+_COUPLING, _COUPLING_SPREAD = (0.45, 1.0), 0.03
+"""Range of the interval of a ventricular beat, in that of the others, which it need not be sooner than; and in bigeminy
+and the like the standard deviation of its logarithm."""
+_AFTER_VENTRICULAR = 1.9
+"""What it and the next one take together in fibrillation: the node rests."""
 _RUN_BEATS = (2, 25)
 """Range of a ventricular run's beats, short ones oftener."""
-_RUN_INTERVAL, _RUN_SPREAD = (0.4, 0.8), (0.02, 0.15)
-"""Ranges of its interval, in that of sinus rhythm, and of the standard deviation of that's logarithm."""
+_RUN_INTERVAL, _RUN_SPREAD = (0.4, 1.1), (0.02, 0.15)
+"""Ranges of its interval, in that of sinus rhythm: from tachycardia to what comes in where that is slow; and of the
+standard deviation of its logarithm."""
 _SHORTEST_PAUSE = 1.8
 """Of it then, in its intervals."""
 _LONGEST_PAUSE_S = 6.0
@@ -141,7 +144,7 @@ def _sinus(rng: Random, patient: Patient, rr: float, length: int, ectopic: float
                 out.append(RhythmBeat(EARLY, _early(value * early), patient.other_p))
             out.append(RhythmBeat(NORMAL, value * rng.uniform(1.0, 1.4)))
         elif chance < ectopic + patient.ventricular:
-            coupling = rng.uniform(0.45, 0.8)
+            coupling = rng.uniform(*_COUPLING)
             out.append(RhythmBeat(VENTRICULAR, _early(value * coupling)))
             out.append(RhythmBeat(NORMAL, value * (rng.uniform(1.9, 2.0) - coupling)))
         else:
@@ -184,8 +187,9 @@ def fibrillation(rng: Random, patient: Patient, rr: float, length: int) -> list[
     for value in intervals:
         after = 1.0
         if rng.random() < patient.ventricular:
-            out.append(RhythmBeat(VENTRICULAR, _early(0.6 * value), "none"))
-            after = 1.3
+            coupling = rng.uniform(*_COUPLING)
+            out.append(RhythmBeat(VENTRICULAR, _early(coupling * value), "none"))
+            after = _AFTER_VENTRICULAR - coupling
         out.append(RhythmBeat(NORMAL, max(after * value, _SHORTEST_FIBRILLATION_S), "none"))
     return out
 
