@@ -90,7 +90,10 @@ _T_ENDS = 0.44
 _FEWEST_CLEAR = 14
 """Samples behind it before averages are compared."""
 _ENOUGH = 0.5
-"""Share of the early beats that are to be in every sample of their average that is compared."""
+"""Share of the early beats of late that are to be in every sample of their average that is compared."""
+_EARLY_KEPT = 1.0 - _RATE / 2.0
+"""Weight that an early beat keeps from one to the next: as many as make an average that is settled. Where none has been
+free of a T wave for a while, at another rate, nothing is known."""
 _LATE, _PAUSE, _EARLY = 0, 1, 2
 
 FIELDS = [
@@ -100,7 +103,7 @@ FIELDS = [
     ("p_error", "f8", (2,)),  # mean square difference from the first two
     ("p_measured", "f8", (2,)),  # differences in each mean; of those after pauses the sum of weights
     ("p_early", "f8", (LENGTH,)),  # of early beats, each where no T wave lies in it, in template sizes
-    ("p_early_beats", "f8", (LENGTH,)),  # in each of its samples
+    ("p_early_beats", "f8", (LENGTH,)),  # in each of its samples, the sum of weights
 ]
 """Of one stream's state."""
 
@@ -247,6 +250,8 @@ def _move_error(s: Any, which: int, p: Doubles, weight: float, slowest: float) -
 @compiled
 def _move_early(s: Any, flat: Doubles, clear: float) -> None:
     """The average of early beats where this one has no T wave towards it."""
+    for n in range(LENGTH):
+        s.p_early_beats[n] *= _EARLY_KEPT
     for n in range(max(math.ceil(clear), 0), LENGTH):
         s.p_early_beats[n] += 1.0
         s.p_early[n] += max(1.0 / s.p_early_beats[n], _RATE) * (flat[n] - s.p_early[n])

@@ -62,16 +62,10 @@ _PAUSING = (0.1, 0.5)
 """Range of the standard deviation of the logarithm by which it is late then; it is never early."""
 _BETWEEN_PAUSES, _PAUSES_ON = (0.05, 0.3), 0.6
 """Range of the chance that a pause follows a beat, and the chance that no other pause follows a pause."""
-_COUPLING, _COUPLING_SPREAD = (0.45, 1.0), 0.03
-"""Range of the interval of a ventricular beat, in that of the others, which it need not be sooner than; and in bigeminy
-and the like the standard deviation of its logarithm."""
-_AFTER_VENTRICULAR = 1.9
-"""What it and the next one take together in fibrillation: the node rests."""
-_RUN_BEATS = (2, 25)
-"""Range of a ventricular run's beats, short ones oftener."""
-_RUN_INTERVAL, _RUN_SPREAD = (0.4, 1.1), (0.02, 0.15)
-"""Ranges of its interval, in that of sinus rhythm: from tachycardia to what comes in where that is slow; and of the
-standard deviation of its logarithm."""
+COUPLING = (0.45, 1.0)
+"""Range of the interval of a ventricular beat, in that of the others: it need not be early."""
+_TOGETHER = (1.9, 2.0)
+"""Range of it and the next one together: the sinus node goes on meanwhile."""
 _SHORTEST_PAUSE = 1.8
 """Of it then, in its intervals."""
 _LONGEST_PAUSE_S = 6.0
@@ -124,8 +118,15 @@ def about(rng: Random, spread: float) -> float:
     return float(np.exp(rng.normal(0.0, spread)))
 
 
-def _early(rr: float) -> float:
+def sooner(rr: float) -> float:
+    """An interval, s, that is as short as any at the least."""
     return max(rr, _SHORTEST_S)
+
+
+def coupled(rng: Random, value: float, coupling: float) -> tuple[float, float]:
+    """Intervals, s, of a ventricular beat after ``coupling`` times that of the others, and of the next beat."""
+    early = sooner(coupling * value)
+    return early, rng.uniform(*_TOGETHER) * value - early
 
 
 def _sinus(rng: Random, patient: Patient, rr: float, length: int, ectopic: float) -> list[RhythmBeat]:
@@ -141,12 +142,11 @@ def _sinus(rng: Random, patient: Patient, rr: float, length: int, ectopic: float
             after = _EARLY_AFTER if patient.tells else _OWN_AFTER
             for k in range(int(rng.choice([1, 1, 1, 1, 2, 3]))):
                 early = rng.uniform(*(_EARLY_SINUS if k == 0 else after))
-                out.append(RhythmBeat(EARLY, _early(value * early), patient.other_p))
+                out.append(RhythmBeat(EARLY, sooner(value * early), patient.other_p))
             out.append(RhythmBeat(NORMAL, value * rng.uniform(1.0, 1.4)))
         elif chance < ectopic + patient.ventricular:
-            coupling = rng.uniform(*_COUPLING)
-            out.append(RhythmBeat(VENTRICULAR, _early(value * coupling)))
-            out.append(RhythmBeat(NORMAL, value * (rng.uniform(1.9, 2.0) - coupling)))
+            early, later = coupled(rng, value, rng.uniform(*COUPLING))
+            out += [RhythmBeat(VENTRICULAR, early), RhythmBeat(NORMAL, later)]
         else:
             out.append(RhythmBeat(NORMAL, value))
     return out
@@ -185,12 +185,11 @@ def fibrillation(rng: Random, patient: Patient, rr: float, length: int) -> list[
         intervals = _drawn(rng, rr, length)
     out: list[RhythmBeat] = []
     for value in intervals:
-        after = 1.0
+        later = value
         if rng.random() < patient.ventricular:
-            coupling = rng.uniform(*_COUPLING)
-            out.append(RhythmBeat(VENTRICULAR, _early(coupling * value), "none"))
-            after = _AFTER_VENTRICULAR - coupling
-        out.append(RhythmBeat(NORMAL, max(after * value, _SHORTEST_FIBRILLATION_S), "none"))
+            early, later = coupled(rng, value, rng.uniform(*COUPLING))
+            out.append(RhythmBeat(VENTRICULAR, early, "none"))
+        out.append(RhythmBeat(NORMAL, max(later, _SHORTEST_FIBRILLATION_S), "none"))
     return out
 
 
@@ -218,10 +217,10 @@ def flutter(rng: Random, patient: Patient, rr: float, length: int) -> list[Rhyth
         before, delay = delay, slowing * (2.0 / ratio) * about(rng, 0.1)
         waves = ratio + delay - before
         if rng.random() < patient.ventricular:
-            coupling = _early(0.6 * cycle * ratio)
+            coupling = sooner(rng.uniform(*COUPLING) * cycle * ratio)
             out.append(RhythmBeat(VENTRICULAR, coupling, waves=coupling / cycle))
             waves += ratio - coupling / cycle
-        out.append(RhythmBeat(NORMAL, _early(cycle * waves * about(rng, 0.015)), "none", waves=waves))
+        out.append(RhythmBeat(NORMAL, sooner(cycle * waves * about(rng, 0.015)), "none", waves=waves))
     return out
 
 
@@ -230,32 +229,8 @@ def run(rng: Random, patient: Patient, rr: float, length: int) -> list[RhythmBea
     out = _sinus(rng, patient, rr, 20, patient.ectopic)
     faster = rr * rng.uniform(*(_FASTER if patient.tells else _CLEARLY_FASTER))
     for k in range(int(np.exp(rng.uniform(np.log(2), np.log(250))))):
-        out.append(RhythmBeat(EARLY, _early(faster * about(rng, 0.02 if k else 0.06)), patient.other_p))
+        out.append(RhythmBeat(EARLY, sooner(faster * about(rng, 0.02 if k else 0.06)), patient.other_p))
     out.append(RhythmBeat(NORMAL, rr * rng.uniform(1.0, 1.6)))
-    return out
-
-
-def ventricular_bigeminy(rng: Random, patient: Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """Every second to fourth beat is ventricular, as long after the one before it as ever."""
-    period, coupling = int(rng.integers(1, 4)), rng.uniform(*_COUPLING)
-    out: list[RhythmBeat] = []
-    for _ in range(length // (period + 1)):
-        out += [RhythmBeat(NORMAL, rr * about(rng, 0.03)) for _ in range(period - 1)]
-        early = coupling * about(rng, _COUPLING_SPREAD)
-        out.append(RhythmBeat(VENTRICULAR, _early(rr * early)))
-        out.append(RhythmBeat(NORMAL, rr * (rng.uniform(1.9, 2.0) - early)))
-    return out
-
-
-def ventricular_runs(rng: Random, patient: Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """Couplets and runs of ventricular beats among the others."""
-    mean, spread = rr * rng.uniform(*_RUN_INTERVAL), rng.uniform(*_RUN_SPREAD)
-    out: list[RhythmBeat] = []
-    while len(out) < length:
-        out += _sinus(rng, patient, rr, int(rng.integers(1, 20)), patient.ectopic)
-        for _ in range(int(np.exp(rng.uniform(*np.log(_RUN_BEATS))))):
-            out.append(RhythmBeat(VENTRICULAR, _early(mean * about(rng, spread))))
-        out.append(RhythmBeat(NORMAL, rr * rng.uniform(1.0, 1.6)))
     return out
 
 
@@ -268,7 +243,7 @@ def bigeminy(rng: Random, patient: Patient, rr: float, length: int) -> list[Rhyt
     for _ in range(length // (period + 1)):
         out += [RhythmBeat(NORMAL, rr * about(rng, 0.02)) for _ in range(period - 1)]
         out.append(RhythmBeat(NORMAL, rr * rng.uniform(*later)))
-        out.append(RhythmBeat(EARLY, _early(rr * early * about(rng, 0.03)), patient.other_p))
+        out.append(RhythmBeat(EARLY, sooner(rr * early * about(rng, 0.03)), patient.other_p))
     return out
 
 
@@ -280,7 +255,7 @@ def sick_sinus(rng: Random, patient: Patient, rr: float, length: int) -> list[Rh
     out: list[RhythmBeat] = []
     for _ in range(length // 8):
         for _ in range(int(rng.geometric(few))):
-            out.append(RhythmBeat(EARLY, _early(faster * about(rng, uneven)), patient.other_p))
+            out.append(RhythmBeat(EARLY, sooner(faster * about(rng, uneven)), patient.other_p))
         for _ in range(int(rng.geometric(_PAUSES_ON))):
             pause = float(np.exp(abs(rng.normal(0.0, pausing))))
             out.append(RhythmBeat(NORMAL, min(slow * pause * about(rng, 0.08), _LONGEST_PAUSE_S)))

@@ -11,7 +11,7 @@ from monitor.events import FS
 from trainer.background import Background, smoothed
 from trainer.dataset import Recording
 from trainer.episodes import EARLY, NORMAL, VENTRICULAR, Random
-from trainer.pieces import FEWEST_NORMAL, background_of, height_of, pieces_of
+from trainer.pieces import EDGES, FEWEST_NORMAL, background_of, height_of, pieces_of
 from trainer.waves import AFTER, BEFORE, QRS, Doubles, OtherP, P, mean_p
 
 _LENDS = 20
@@ -32,8 +32,12 @@ _WIDER = (1.0, 1.45)
 """Range of how much longer it lasts: it spreads through muscle for a while before it meets the bundles."""
 _T_SHARE = (-0.9, 0.0)
 """Range of what its T wave has of the patient's own: repolarization takes another order."""
-_COMPLEX_ENDS = (QRS.stop - FS // 50, QRS.stop + FS // 20)
-"""Samples of a piece between which the one goes over into the other."""
+_COMPLEX_ENDS = (QRS.stop - BEFORE - FS // 50, QRS.stop - BEFORE + FS // 20)
+"""Samples after R between which the one goes over into the other, where the complex lasts as long as the patient's."""
+_TELLS = 0.95
+"""Quantile of how far the patient's own beats are from their mean, complex and T wave; what is nearer is his own."""
+_DRAWS = 4
+"""Times that a narrow shape is drawn, until it tells."""
 _CLEAR_S = 0.42
 """Least interval, s, from an N beat to an S one whose P wave is lent: sooner it lies in that beat's complex."""
 _P_BEATS = 12
@@ -90,7 +94,11 @@ class Ventricular:
         bare = OtherP(rng, usual=mean_p(normal))
         own = [bare.instead(normal[k % len(normal)], present=False) for k in range(len(pieces))]
         if rng.random() < _NARROW:
-            return _narrow(rng, pieces, own)
+            for _ in range(_DRAWS):
+                narrow = _narrow(rng, pieces, own)
+                if tells(narrow, normal):
+                    return narrow
+            return pieces
         share = float(rng.uniform(0.0, _OWN_SHARE))
         return [(1.0 - share) * piece + share * usual for piece, usual in zip(pieces, own, strict=True)]
 
@@ -100,13 +108,20 @@ def _narrow(rng: Random, pieces: list[Doubles], own: list[Doubles]) -> list[Doub
     sign."""
     t = np.arange(-BEFORE, AFTER)
     wider = float(rng.uniform(*_WIDER))
-    own = [np.interp(t / wider, t, usual) for usual in own]
-    after = np.interp(np.arange(BEFORE + AFTER), _COMPLEX_ENDS, (0.0, 1.0))  # 0 in the complex, 1 in the T wave
+    own = [np.interp(t / wider, t, usual) * EDGES for usual in own]
+    after = np.interp(t, [wider * end for end in _COMPLEX_ENDS], (0.0, 1.0))  # 0 in the complex, 1 in the T wave
     of_complex, of_t = rng.uniform(*_NARROW_SHARE), rng.uniform(*_T_SHARE)
     share = of_complex + (of_t - of_complex) * after
     alike = float(np.sum(after * np.mean(pieces, axis=0) * np.mean(own, axis=0)))
     sign = 1.0 - 2.0 * after if alike > 0.0 else 1.0
     return [(1.0 - np.abs(share)) * sign * piece + share * usual for piece, usual in zip(pieces, own, strict=True)]
+
+
+def tells(pieces: list[Doubles], normal: list[Doubles]) -> bool:
+    """Whether most of them can be told from the patient's ``normal`` beats by complex and T wave."""
+    usual = np.mean(normal, axis=0)
+    far, own = ([float(np.mean((one - usual)[QRS.start :] ** 2)) for one in some] for some in (pieces, normal))
+    return bool(np.median(far) > np.quantile(own, _TELLS))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 
 from trainer import episodes
 from trainer.episodes import LENGTHS, Episode, Patient, PWave, Random, RhythmBeat, about
+from trainer.ventricular import in_order, in_runs
 
 _OTHER_P = 0.7
 """Chance that a patient's supraventricular beats have a P wave of their own, if that tells; where a focus leads they
@@ -21,6 +22,8 @@ _BLOCKED = 0.12
 """Chance that a patient's node drops beats oftener than others' do, if the sinus node is not sick."""
 _BLOCKED_EPISODES = (1, 6)
 """Pairs of episodes more in which it does, one of these a patient."""
+_SOME_VENTRICULAR = 0.6
+"""Chance that a patient has ventricular beats, if there may be some."""
 _ECTOPIC, _VENTRICULAR = (0.003, 0.12), (0.0, 0.25)
 """Ranges of the chances that a beat in sinus rhythm is supraventricular, and ventricular, of most patients."""
 _MUCH_ECTOPY = 0.15
@@ -84,7 +87,7 @@ def drawn(
     other_p: PWave = "other" if sick or (told and rng.random() < _OTHER_P) else "own"
     paroxysms = rng.random() < _PAROXYSMS
     blocked = not sick and rng.random() < _BLOCKED
-    chance = float(rng.uniform(*_VENTRICULAR)) if ventricular and rng.random() < 0.6 else 0.0
+    chance = float(rng.uniform(*_VENTRICULAR)) if ventricular and rng.random() < _SOME_VENTRICULAR else 0.0
     much = other_p == "other" and rng.random() < _MUCH_ECTOPY
     if much:
         ectopic = float(rng.uniform(*_MUCH_ECTOPIC))
@@ -99,14 +102,14 @@ def drawn(
         if in_bigeminy:
             kinds += (episodes.bigeminy,) * int(rng.choice(_BIGEMINY_EPISODES))
         if chance > 0.0:
-            kinds += (episodes.ventricular_bigeminy, episodes.ventricular_runs) * int(rng.choice(_VENTRICULAR_EPISODES))
+            kinds += (in_order, in_runs) * int(rng.choice(_VENTRICULAR_EPISODES))
         if rng.random() < _PAUSING_SINUS:
             kinds += (episodes.pausing_sinus,)
         if blocked:
             more = int(rng.choice(_BLOCKED_EPISODES))
             kinds += (episodes.dropped, episodes.dropped_by_chance, episodes.two_to_one) * more
         if sick:
-            kinds += (episodes.sick_sinus,) * int(rng.choice(_SICK_EPISODES))
+            kinds += (episodes.sick_sinus,) * round(rng.choice(_SICK_EPISODES) * len(kinds) / 12)
             kinds += (episodes.fibrillation,) * round(rng.choice(_FIBRILLATION_BESIDE) * len(kinds))
     out: list[RhythmBeat] = []
     lasts = 0.0

@@ -232,7 +232,7 @@ def fit(
         parallel.mean_gradients(network, count)
         nn.utils.clip_grad_norm_(network.parameters(), MEMBERS**0.5)
         optimizer.step()
-        # The mean begins short: what it began with is nothing worth keeping.
+        # The mean begins short: where the first steps lead from is left soon.
         average(kept, network, min(recipe.averaging, (step + 1) / (step + 10)))
         total += loss.detach()
         if step + 1 in reports:
@@ -265,7 +265,11 @@ def _begun(base: Path | None, protocol: Protocol) -> tuple[Network | None, dict[
     if base is None:
         return None, {}
     network, origin = load(base)
-    held_out = {*protocol.validate, *protocol.test} if protocol.beats is None else set()
+    if not {"data_sha256", "recipe", "protocol"} <= origin.keys():
+        raise UserError(f"--from {base}: does not say what it has learnt from")
+    # Where beats are parted, who tests is learnt from too: but only what that very parting shows.
+    same_beats = protocol.beats is not None and origin["protocol"] == protocol.name
+    held_out = set() if same_beats else {*protocol.validate, *protocol.test}
     if seen := held_out & set(origin["data_sha256"]):
         raise UserError(f"--from {base}: has learnt from {min(seen)}, whom {protocol.name} holds out")
     network.raise_logit(BeatClass.S, -origin["recipe"]["s_logit"])
@@ -311,7 +315,7 @@ def origin(
         "protocol": protocol.name,
         "recipe": json.loads(msgspec.json.encode(recipe)),
         "data_sha256": base.get("data_sha256", {}) | hashes,
-        "base": {name: base[name] for name in ("protocol", "recipe", "commit", "sha256") if name in base},
+        "base": {name: base[name] for name in ("protocol", "recipe", "commit", "sha256", "base") if base.get(name)},
         "commit": commit or "unknown",
         "last_report": figures,
     }

@@ -140,6 +140,19 @@ def test_narrow_ventricular_beats_last_longer_than_the_patients_own(recording, s
     assert np.ptp([*at, np.argmax(np.abs(normal[0][waves.QRS]))]) <= 2
 
 
+def test_lent_beats_begin_and_end_at_zero_and_can_be_told_from_the_patients_own(recording, settings, monkeypatch):
+    """Also where nearly all of it is the patient's own: mitdb/108's beats differ much among themselves."""
+    monkeypatch.setattr(lenders, "_BLENDED", 1.0)
+    monkeypatch.setattr(lenders, "_NARROW", 1.0)
+    lender = Ventricular.of(recording)
+    normal = pieces.pieces_of(read("mitdb/108", 0, settings), N)
+    for seed in range(20):
+        lent = lender.lent(np.random.default_rng(seed), normal)
+        assert max(abs(piece[end]) for piece in lent for end in (0, -1)) < 1e-3
+        assert lenders.tells(lent, normal)
+    assert not lenders.tells(normal, normal)
+
+
 def test_a_patient_with_few_ventricular_beats_lends_none(settings, data_dir):
     assert Ventricular.of(read("mitdb/100", 0, settings)) is None
 

@@ -114,6 +114,19 @@ def test_behind_the_t_wave_another_p_wave_is_told():
     assert np.median(f[kinds == "sinus", AT["early_pause_place"]]) < -1.0
 
 
+def test_what_was_known_of_early_beats_at_another_rate_is_forgotten():
+    """A slow rhythm with an ectopic P wave for half an hour, then a faster one of the sinus node alone with dropped
+    beats: there early beats tell less of the stretch, and what the ectopic ones told of it holds no longer."""
+    slow = [(1.0, "sinus"), (1.0, "sinus"), (0.85, "ectopic")] * 600
+    fast = [*[(0.58, "sinus")] * 4, (1.16, "sinus")] * 60
+    p_of = {"sinus": p_wave(0.1, 0.15), "ectopic": p_wave(-0.1, 0.13)}
+    f, _ = see([*slow, *fast], 1, p_of, t_after=0.27, settled=False)
+    assert f[: len(slow), AT["early_pause_apart"]].max() > 2.0
+    later = f[len(slow) + 120 :]
+    assert later[:, [AT["early_apart"], AT["early_pause_apart"]]].max() < 0.9
+    assert np.abs(later[:, [AT["early_place"], AT["early_pause_place"]]]).max() < 0.6
+
+
 UNEVEN = tuple(np.random.default_rng(1).lognormal(-0.29, 0.25, 60))
 """s: as fibrillation has them."""
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from trainer import episodes, rhythms
+from trainer import episodes, rhythms, ventricular
 from trainer.episodes import EARLY, NORMAL, VENTRICULAR
 from trainer.rhythms import drawn
 
@@ -374,24 +374,26 @@ def test_bigeminy_is_early_beat_by_beat():
     assert np.median(intervals(some, EARLY)) < np.median(intervals(some, NORMAL))
 
 
+@pytest.mark.parametrize("rr", [0.42, 0.8])
 @pytest.mark.parametrize("seed", range(5))
-def test_ventricular_bigeminy_is_as_early_as_ever_and_keeps_the_sinus_nodes_time(seed):
+def test_ventricular_bigeminy_is_as_early_as_ever_and_keeps_the_sinus_nodes_time(seed, rr):
     """Every second to fourth beat; its own interval and the next make two of the sinus node's."""
-    some = episode(episodes.ventricular_bigeminy, seed=seed)
+    some = episode(ventricular.in_order, rr=rr, seed=seed)
     at = [k for k, beat in enumerate(some) if beat.label == VENTRICULAR]
     assert len(at) > 20
-    assert set(np.diff(at)) <= {2, 3, 4} and len(set(np.diff(at))) == 1
+    assert set(np.diff(at)) <= {2, 3, 4}
+    assert len(set(np.diff(at))) == 1
     early = np.array([some[k].rr for k in at])
-    assert early.max() < 1.1 * 0.8
+    assert early.max() < 1.1 * rr
     assert np.std(early) < 0.06 * np.mean(early)
-    after = np.array([some[k + 1].rr for k in at])
-    assert np.all((early + after > 1.85 * 0.8) & (early + after < 2.05 * 0.8))
+    together = early + np.array([some[k + 1].rr for k in at])
+    assert np.all((together > 1.89 * rr) & (together < 2.01 * rr))
 
 
 def test_ventricular_runs_are_couplets_and_longer_ones_fast_or_slow():
     lengths, rates = [], []
     for seed in range(20):
-        some = episode(episodes.ventricular_runs, seed=seed)
+        some = episode(ventricular.in_runs, seed=seed)
         labels = "".join("V" if beat.label == VENTRICULAR else "." for beat in some)
         lengths += [len(run) for run in labels.split(".") if run]
         rates.append(np.median(intervals(some, VENTRICULAR)) / np.median(intervals(some, NORMAL)))
@@ -402,15 +404,24 @@ def test_ventricular_runs_are_couplets_and_longer_ones_fast_or_slow():
     assert max(rates) < 1.25
 
 
-def test_ventricular_beats_need_not_be_early():
-    """In sinus rhythm and in fibrillation; the next one comes after a pause all the same."""
+@pytest.mark.parametrize("kind", [episodes.ectopic_sinus, episodes.fibrillation, episodes.flutter])
+def test_ventricular_beats_need_not_be_early(kind, monkeypatch, no_slowing):
+    """The others keep their time all the same: they come evenly here, but for breathing."""
+    monkeypatch.setattr(episodes, "_AT_SHORTEST", 0.0)
+    monkeypatch.setattr(episodes, "_SPREAD", (0.0, 0.0))
     patient = replace(PATIENT, ectopic=0.0, ventricular=0.2)
-    for kind in (episodes.ectopic_sinus, episodes.fibrillation):
-        several = [one for seed in range(5) for one in pairwise(episode(kind, patient=patient, seed=seed))]
-        early = np.array([a.rr for a, _ in several if a.label == VENTRICULAR])
-        after = np.array([b.rr for a, b in several if a.label == VENTRICULAR])
-        assert np.quantile(early, 0.1) < 0.55 * 0.8 < 0.85 * 0.8 < np.quantile(early, 0.9)
-        assert np.mean(after) > 0.8
+    shares, together = [], []
+    for seed in range(10):
+        some = episode(kind, patient=patient, seed=seed)
+        usual = np.median(intervals(some, NORMAL))
+        pairs = [(a.rr, b.rr) for a, b in pairwise(some) if a.label == VENTRICULAR]
+        shares += [early / usual for early, _ in pairs]
+        together += [(early + later) / usual for early, later in pairs]
+    if kind is not episodes.flutter:  # whose conduction changes
+        assert np.quantile(shares, 0.9) > 0.85
+        assert np.quantile(shares, 0.1) < 0.58
+        assert np.mean(together) == pytest.approx(1.95, abs=0.05)
+    assert max(shares) > 0.9
 
 
 def test_who_has_ventricular_beats_may_have_them_in_order_and_in_runs_and_nobody_else(monkeypatch):

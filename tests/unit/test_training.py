@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from monitor.checkpoint import SHIPPED, load
+from monitor.checkpoint import SHIPPED, load, save
 from monitor.errors import UserError
 from monitor.events import CLASSES
 from monitor.network import MEMBERS, Network
@@ -20,7 +20,7 @@ from trainer.cli import main
 from trainer.dataset import UNKNOWN
 from trainer.feed import Batches
 from trainer.pool import Order, Prepared, orders, prepared
-from trainer.protocols import PROTOCOLS, Protocol
+from trainer.protocols import PROTOCOLS, BeatSplit, Protocol
 from trainer.strips import is_short, is_strip, strips
 
 SMALL = train.Recipe(steps=4, chunk=16, batch=3, copies=1, composed_copies=1, strips=0.0, reports=2)
@@ -285,6 +285,28 @@ def test_weights_that_know_who_is_held_out_are_not_begun_with(
     said = capsys.readouterr().err
     assert said == f"ecg-train: --from {path}: has learnt from mitdb/119, whom two holds out\n"
     assert not (tmp_path / "b").exists()
+
+
+def test_weights_that_have_learnt_every_beat_are_not_begun_with_where_beats_are_parted(
+    settings, data_dir, tmp_path, prepared_once
+):
+    """Nor with those of another parting; with those of the same they are."""
+    recipe = msgspec.structs.replace(SMALL, steps=1, reports=1)
+    parted = replace(TWO, name="parted", test=TWO.train, beats=BeatSplit())
+    whole = train.fit(TWO, recipe, settings, tmp_path / "whole", lambda step, row: None)
+    with pytest.raises(UserError, match=r"has learnt from mitdb/1\d\d, whom parted holds out"):
+        train.fit(parted, recipe, settings, tmp_path / "a", lambda step, row: None, base=whole)
+    same = train.fit(parted, recipe, settings, tmp_path / "same", lambda step, row: None)
+    train.fit(parted, recipe, settings, tmp_path / "b", lambda step, row: None, base=same)
+    other = replace(parted, name="other", beats=BeatSplit(test=0.3))
+    with pytest.raises(UserError, match="whom other holds out"):
+        train.fit(other, recipe, settings, tmp_path / "c", lambda step, row: None, base=same)
+
+
+def test_weights_that_do_not_say_what_they_have_learnt_are_not_begun_with(settings, data_dir, tmp_path):
+    save(tmp_path / "w.safetensors", Network(), {})
+    with pytest.raises(UserError, match="does not say what it has learnt from"):
+        train.fit(TWO, SMALL, settings, tmp_path / "a", lambda step, row: None, base=tmp_path / "w.safetensors")
 
 
 def test_the_command_trains_and_says_where_the_weights_are(settings, data_dir, tmp_path, monkeypatch, capsys):
