@@ -32,11 +32,6 @@ def test_what_lies_elsewhere_is_apart_and_what_does_not_is_not():
     assert second[2, 1] - first[2, 1] == pytest.approx(3.0, abs=0.1)
 
 
-def test_no_beats_are_no_comparison():
-    with pytest.raises(ValueError, match="no such beats"):
-        apart(np.zeros((0, 2)), np.zeros((5, 2)))
-
-
 def test_prints_a_table_of_each_class(settings, data_dir, capsys, monkeypatch):
     """Of few sequences, so that it takes seconds."""
     everything = composed_features.orders
@@ -54,5 +49,12 @@ def test_prints_a_table_of_each_class(settings, data_dir, capsys, monkeypatch):
 
 
 def test_a_number_that_cannot_be_is_the_users_mistake(capsys):
-    assert composed_features.main(["--every", "0"]) == 2
+    assert composed_features.main(["--every", "0"]) == 1
     assert "1 at least" in capsys.readouterr().err
+
+
+def test_where_no_beats_are_left_a_line_says_so(settings, data_dir, capsys, monkeypatch):
+    monkeypatch.setattr(composed_features, "prepared", lambda *given: [sequence("a/1", [0, 1, 2], 1.0)])
+    assert composed_features.main(["--every", "9"]) == 1
+    told = capsys.readouterr()
+    assert told.err == ("composed_features: --every 9: no beats of class N on one side; a smaller N has more\n")
