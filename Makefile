@@ -10,8 +10,9 @@ PARTS := 1 2 3 4
 # Modules of tests side by side, the slow ones first: half of them wait for clocks. Four at the most, for memory.
 AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 # Lengths and logits that suit who is learnt from: trainer/LOG.md.
-BETWEEN := --set steps=5000 --set s_logit=0.6
-ALL := --set s_logit=0.3 --set v_logit=0.3
+BETWEEN := --set steps=8000 --set s_logit=0.3
+# What is learnt besides DS1 goes on from its weights: from scratch it is forgotten what that half alone can teach.
+ON := --set steps=1500 --set rate=0.0015 --set s_logit=0.3 --set v_logit=0.3
 WITHIN := --set dropout=0.1 --set smoothing=0.02 --set temper=0.15 --set second_lead=0.3 --set vary=0
 
 .PHONY: help demo test check format bench train clean
@@ -62,7 +63,7 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 	$(BIN)/python -m bench.fibrillation_beats
 	$(BIN)/python -m bench.composed_rhythms $(foreach seed,$(SEEDS),runs/ds1-$(seed)/weights.safetensors)
 	$(BIN)/python -m bench.composed_features
-	for part in $(PARTS); do $(BIN)/ecg-train fit --protocol svdb-$$part $(ALL) --set steps=3600 --out runs/svdb-$$part || exit 1; done
+	for part in $(PARTS); do $(BIN)/ecg-train fit --protocol svdb-$$part --from runs/ds1-0/weights.safetensors $(ON) --out runs/svdb-$$part || exit 1; done
 	$(BIN)/python -m bench.accuracy_beats --parts $(foreach part,$(PARTS),runs/svdb-$(part))
 	$(BIN)/ecg-train fit --protocol within-patients $(WITHIN) --set steps=4000 --out runs/within
 	$(BIN)/ecg-train evaluate --protocol within-patients --weights runs/within/weights.safetensors
@@ -75,7 +76,8 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 
 train: $(READY) ## weights such as ship, anew, by the recipe of now (half an hour; by a CPU without bfloat16 nearly one)
 	$(BIN)/ecg-train qrs --out runs/qrs.safetensors
-	$(BIN)/ecg-train fit --protocol everything $(ALL) --set steps=6000 --out runs/everything
+	$(BIN)/ecg-train fit --final $(BETWEEN) --out runs/ds1-0
+	$(BIN)/ecg-train fit --protocol everything --from runs/ds1-0/weights.safetensors $(ON) --out runs/everything
 
 clean: ## what was made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache runs

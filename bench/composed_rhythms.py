@@ -13,7 +13,6 @@ patients' beats.
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +27,13 @@ from monitor.events import FS, Floats
 from monitor.network import HIDDEN, Network, together
 from replay import physionet
 from trainer import dataset
-from trainer.background import Background
-from trainer.composition import composed, lent_waves
+from trainer.composition import composed
 from trainer.dataset import UNKNOWN, Ints, Recording, read, read_signal
+from trainer.episodes import EARLY, NORMAL, Random, RhythmBeat
+from trainer.lenders import Fibrillation, Lent
 from trainer.pool import with_usual_beats
 from trainer.protocols import SVDB
 from trainer.references import load_reference
-from trainer.rhythms import EARLY, NORMAL, Random, RhythmBeat
 from trainer.train import run_over
 
 _SECONDS = 600.0
@@ -51,27 +50,19 @@ _Other = Callable[[Random, float], list[RhythmBeat]]
 """(rng, RR interval in s) → a few beats."""
 
 
-@dataclass(frozen=True)
-class Fibrillation:
-    """What is taken from a recording of it."""
-
-    waves: Background | None
-    intervals: tuple[float, ...]
-    """Over their mean, in their order."""
-
-
 def fibrillation(settings: Settings) -> Fibrillation:
-    """That of the longest stretch of ``_FIBRILLATING``."""
+    """What the longest stretch of ``_FIBRILLATING`` lends."""
     reference = load_reference(physionet.locate(_FIBRILLATING, settings.data))
     signal = read_signal(_FIBRILLATING, 0, settings)
     begins = [int(sample * FS / reference.fs) for sample, _ in reference.rhythms] + [len(signal)]
     stretches = [begins[k : k + 2] for k, (_, name) in enumerate(reference.rhythms) if name == "AFIB"]
     first, end = max(stretches, key=lambda stretch: stretch[1] - stretch[0])
     nothing = np.zeros(0, np.int64)
-    recording = with_usual_beats(Recording(_FIBRILLATING, 0, signal[first:end], nothing, nothing), settings)
-    usual = recording.labels == NORMAL
-    rr = np.diff(recording.samples)[usual[1:] & usual[:-1]]
-    return Fibrillation(lent_waves(recording), tuple((rr / rr.mean()).tolist()))
+    recording = Recording(_FIBRILLATING, 0, signal[first:end], nothing, nothing)
+    lent = Fibrillation.of(with_usual_beats(recording, settings))
+    if lent is None or lent.waves is None:
+        raise RuntimeError(f"{_FIBRILLATING}: too little between its beats")
+    return lent
 
 
 def _around(rng: Random, rr: float, spread: float) -> float:
@@ -139,7 +130,8 @@ def alternating(rng: Random, name: str, seconds: float, intervals: Sequence[floa
             some += other(rng, rr)
         if not other:
             first = int(rng.integers(len(intervals)))
-            uneven = [intervals[(first + k) % len(intervals)] for k in range(_OTHER_BEATS)]
+            mean = float(np.mean(intervals))
+            uneven = [intervals[(first + k) % len(intervals)] / mean for k in range(_OTHER_BEATS)]
             some = [RhythmBeat(NORMAL, rr * ratio, "none") for ratio in uneven]
         out += some
     return out
@@ -147,13 +139,13 @@ def alternating(rng: Random, name: str, seconds: float, intervals: Sequence[floa
 
 def patients(names: Sequence[str], settings: Settings) -> Iterator[tuple[str, dataset.Sequence]]:
     """(rhythm, sequence) of all that is composed of these recordings."""
-    fibrillates = fibrillation(settings)
+    lent = Lent(fibrillation=(fibrillates := fibrillation(settings)))
     for seed, record in enumerate(names):
         recording = read(record, 0, settings)
         for k, rhythm in enumerate(RHYTHMS):
             rng = np.random.default_rng([seed, k])
             beats = alternating(rng, rhythm, _SECONDS, fibrillates.intervals)
-            one = composed(recording, rng, _SECONDS, waves=fibrillates.waves, beats=beats)
+            one = composed(recording, rng, _SECONDS, lent=lent, beats=beats)
             if one is not None:
                 yield rhythm, dataset.prepare(one, settings)
 

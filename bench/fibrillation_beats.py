@@ -6,7 +6,7 @@
 vfdb annotates rhythms, not beats: of its fibrillation nobody's class has been learnt from. Of all beats that the
 pipeline finds in stretches annotated as AFIB, those that it calls S are counted; whole records, first lead.
 challenge2015 annotates nothing, but eighteen of its patients fibrillate or flutter all five minutes long
-(``trainer.told_by_eye``): of them all beats count.
+(``trainer.told_by_eye``): of them all beats count. The last column says of whom these weights have learnt.
 """
 
 import argparse
@@ -53,15 +53,16 @@ def main(words: list[str] | None = None) -> int:
     try:
         network, origin = load(given.weights)
         print(f"weights: {origin['protocol']}, seed {origin['recipe']['seed']}, commit {origin['commit']}\n")
-        print("| record | beats in fibrillation | called S |")
-        print("|---|---|---|")
+        print("| record | beats in fibrillation | called S | learnt from |")
+        print("|---|---|---|---|")
         for where in find(given.records, settings):
-            all_along = "/".join(where.path.parts[-2:]) in FIBRILLATING  # named as a path, too
-            reference = None if all_along else load_reference(where.path)
+            record = "/".join(where.path.parts[-2:])  # it may be named as a path
+            reference = None if record in FIBRILLATING else load_reference(where.path)
             if reference is not None and _RHYTHM not in {name for _, name in reference.rhythms}:
                 continue
             wrong, beats = counted(reference, verdicts(where, network, settings))
-            print(f"| {where.name} | {beats} | {wrong} ({100 * wrong / max(beats, 1):.1f} %) |", flush=True)
+            learnt = "yes" if record in origin["data_sha256"] else "no"
+            print(f"| {where.name} | {beats} | {wrong} ({100 * wrong / max(beats, 1):.1f} %) | {learnt} |", flush=True)
     except UserError as error:
         print(f"fibrillation_beats: {error}", file=sys.stderr)
         return 1

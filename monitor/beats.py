@@ -179,7 +179,8 @@ def step(
     timed = quality < UNUSABLE and rr > 0.0 and s.rrs >= _FEWEST
     atria = f[_P_AT:_DEVIATION_AT]
     intervals.measure(s, rr, f[:_P_AT])
-    p = p_waves.measure(s, beat, s.template[dominant], CENTRE, shift, known, scale, atria)
+    clear = p_waves.clear_from(rr, f[intervals.RR_32]) if timed else float(p_waves.LENGTH)
+    p, flat = p_waves.measure(s, beat, s.template[dominant], CENTRE, shift, known, scale, clear, atria)
     of_complex, of_t, of_onset = deviation.measure(
         s, beat, s.template[dominant], CENTRE, shift, known, scale, f[_DEVIATION_AT:_WAVES_AT]
     )
@@ -198,7 +199,7 @@ def step(
     shape_f[8] = quality / 2.0
 
     # From here on the beat is past.
-    p_waves.learn(s, p, alike, timed, f[intervals.RR_32], atria)
+    p_waves.learn(s, p, flat, alike, timed, f[intervals.RR_32], clear, atria)
     intervals.learn(s, rr)
     if known and alike >= _ALIKE and quality < UNUSABLE:
         deviation.learn(s, of_complex, of_t, of_onset)

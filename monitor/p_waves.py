@@ -5,7 +5,14 @@ sinus node's is not said by numbers alone, where ectopic beats are as common as 
 are the sinus node's, for what is ectopic comes early. So the average of the late beats' P waves is kept apart from that
 of the early ones, and with it how much late beats differ from it among themselves: a difference means as much as it is
 unusual. Where an atrial focus leads and the sinus node comes in at its pauses alone, most of what is a little late is
-the focus's too; so a third average weighs beats by how late they are. (This project's own.)
+the focus's too; so a third average weighs beats by how late they are.
+
+One P wave hardly rises over the noise, an average does. So it is also told how far the early beats' average is from
+that of the late ones, and from that after pauses, over what noise would do to averages; and to which of two a beat's P
+wave is nearer, by the logarithm of the ratio of their likelihoods if all that is left is noise (Neyman & Pearson 1933,
+10.1098/rsta.1933.0009; deviation: per sample, since samples are not independent). What comes early has the end of the T
+wave before where what comes late has none; so for these each sample of the early beats' average is of those alone
+whose T wave is over there, and compared is only what lies behind that of the beat at hand. (All this project's own.)
 
 Laws: made of the past alone; ``measure`` changes nothing, ``learn`` takes the beat in.
 """
@@ -17,7 +24,7 @@ import numpy as np
 
 from monitor.events import Floats
 from monitor.filters import Doubles, compiled
-from monitor.likeness import likeness, log_ratio, mean_square, size
+from monitor.likeness import FS, likeness, log_ratio, mean_square, size
 
 FEATURES = (
     "p_likeness",
@@ -31,6 +38,10 @@ FEATURES = (
     "early_likeness",
     "pause_likeness",
     "pause_unusual",
+    "early_apart",
+    "early_place",
+    "early_pause_apart",
+    "early_pause_place",
 )
 """Names of what :func:`measure` writes, in order."""
 
@@ -67,6 +78,22 @@ _LEAST_ERROR = 1e-3
 """In template sizes: a difference is never taken for smaller."""
 _MOST = 2.0
 """In template sizes; a larger wave or difference is an artefact."""
+_SETTLED = 2.0 / _RATE - 1.0
+"""Beats whose plain mean is as steady as an average that is settled."""
+_LEAST_APART, _MOST_APART = -1.5, 3.0
+"""Of a logarithm: averages that are nearer than noise would have them, or twenty times as far; and …"""
+_MOST_PLACE = 2.0
+"""… of what a sample tells: it is beyond doubt."""
+_T_ENDS = 0.44
+"""Of the RR interval in s, by its cube root: s after an R peak at which the T wave is over, by a wide margin
+(Fridericia 1920, 10.1111/j.0954-6820.1920.tb18266.x: QT, which begins before R, of most)."""
+_FEWEST_CLEAR = 14
+"""Samples behind it before averages are compared."""
+_ENOUGH = 0.5
+"""Share of the early beats of late that are to be in every sample of their average that is compared."""
+_EARLY_KEPT = 1.0 - _RATE / 2.0
+"""Weight that an early beat keeps from one to the next: as many as make an average that is settled. Where none has been
+free of a T wave for a while, at another rate, nothing is known."""
 _LATE, _PAUSE, _EARLY = 0, 1, 2
 
 FIELDS = [
@@ -74,6 +101,9 @@ FIELDS = [
     ("p_waves", "f8", (3, LENGTH)),  # of late beats, of those after pauses, and of early ones, in template sizes
     ("p_beats", "f8", (3,)),  # in each; of those after pauses the sum of weights
     ("p_error", "f8", (2,)),  # mean square difference from the first two
+    ("p_measured", "f8", (2,)),  # differences in each mean; of those after pauses the sum of weights
+    ("p_early", "f8", (LENGTH,)),  # of early beats, each where no T wave lies in it, in template sizes
+    ("p_early_beats", "f8", (LENGTH,)),  # in each of its samples, the sum of weights
 ]
 """Of one stream's state."""
 
@@ -94,10 +124,21 @@ def stretch(beat: Doubles, r: int, scale: float) -> Doubles:
 
 
 @compiled
+def _flat(beat: Doubles, r: int, scale: float) -> Doubles:
+    """What :func:`stretch` has, [LENGTH], in template sizes, with the level before the complex taken off instead of the
+    line: a T wave at its beginning moves nothing else."""
+    level = 0.0
+    for n in range(_ENDS):
+        level += beat[r + _FROM + LENGTH - 1 - n] / _ENDS
+    return (beat[r + _FROM : r + _FROM + LENGTH] - level) / scale
+
+
+@compiled
 def measure(
-    s: Any, beat: Doubles, template: Doubles, r: int, shift: int, known: bool, scale: float, f: Floats
-) -> Doubles:
-    """Writes the features, and returns the :func:`stretch` for :func:`learn`.
+    s: Any, beat: Doubles, template: Doubles, r: int, shift: int, known: bool, scale: float, clear: float, f: Floats
+) -> tuple[Doubles, Doubles]:
+    """Writes the features, and returns the :func:`stretch`, without the line and without the level alone, for
+    :func:`learn`.
 
     Args:
         s: state with FIELDS.
@@ -107,6 +148,7 @@ def measure(
         shift: by which the complexes lie over each other.
         known: there is a dominant shape.
         scale: its size, mV.
+        clear: what :func:`clear_from` returned.
         f: [len(FEATURES)], all zeros, written.
     """
     f[2] = min(size(beat, r + _P[0], r + _P[1]) / scale, _MOST)
@@ -128,7 +170,64 @@ def measure(
         error = math.sqrt(mean_square(p, s.p_waves[_PAUSE], 0, LENGTH, 0))
         f[9] = likeness(p, s.p_waves[_PAUSE], 0, LENGTH, 0)
         f[10] = log_ratio(error + _LEAST_ERROR, math.sqrt(s.p_error[_PAUSE]) + _LEAST_ERROR)
-    return p
+    first = max(math.ceil(clear), _common(s))
+    if first <= LENGTH - _FEWEST_CLEAR:
+        if s.p_measured[_LATE] >= _FEWEST:
+            f[11], f[12] = _between(s, p, _LATE, min(s.p_beats[_LATE], _SETTLED), first)
+        if s.p_measured[_PAUSE] > _LEAST_WEIGHT:
+            f[13], f[14] = _between(s, p, _PAUSE, s.p_beats[_PAUSE], first)
+    return p, _flat(beat, r, scale)
+
+
+@compiled
+def clear_from(rr: float, lateness: float) -> float:
+    """Sample of the :func:`stretch` from which the T wave before is over, with RR interval ``rr``, s, which is late by
+    ``lateness``, its logarithm over the mean one; below zero: before the stretch."""
+    ends: float = _T_ENDS * (rr * math.exp(-lateness)) ** (1.0 / 3.0)
+    return (ends - rr) * FS - _FROM
+
+
+@compiled
+def _common(s: Any) -> int:
+    """Sample of the early average from which enough beats are in it; LENGTH: there is none."""
+    enough = max(_FEWEST + 1.0, _ENOUGH * s.p_early_beats[LENGTH - 1])
+    for n in range(LENGTH):
+        if s.p_early_beats[n] >= enough:
+            return n
+    return LENGTH
+
+
+@compiled
+def _level(wave: Doubles, first: int) -> None:
+    """Takes off the line between the ends of ``wave[first:]``."""
+    begin = 0.0
+    end = 0.0
+    for n in range(_ENDS):
+        begin += wave[first + n] / _ENDS
+        end += wave[LENGTH - 1 - n] / _ENDS
+    for n in range(first, LENGTH):
+        wave[n] -= begin + (end - begin) * (n - first - 0.5 * (_ENDS - 1)) / (LENGTH - first - _ENDS)
+
+
+@compiled
+def _between(s: Any, p: Doubles, which: int, beats: float, first: int) -> tuple[float, float]:
+    """How far apart the averages of the early beats and of others, of so many ``beats``, are from sample ``first`` on:
+    as a logarithm, over what noise would do. And which of them a P wave is nearer to: below zero the others', above it
+    the early ones'."""
+    step = s.p_early - s.p_waves[which]
+    off = p - 0.5 * (s.p_early + s.p_waves[which])
+    _level(step, first)
+    _level(off, first)
+    apart = 0.0
+    nearer = 0.0
+    for n in range(first, LENGTH):
+        apart += step[n] * step[n]
+        nearer += step[n] * off[n]
+    samples = LENGTH - first
+    error = s.p_error[which] + _LEAST_ERROR**2
+    noise = error * (1.0 / min(s.p_early_beats[first], _SETTLED) + 1.0 / beats)
+    far = 0.5 * math.log((apart / samples + _LEAST_ERROR**2) / noise)
+    return min(max(far, _LEAST_APART), _MOST_APART), min(max(nearer / samples / error, -_MOST_PLACE), _MOST_PLACE)
 
 
 @compiled
@@ -139,24 +238,39 @@ def _move(s: Any, which: int, p: Doubles, rate: float) -> None:
 
 
 @compiled
-def _move_error(s: Any, which: int, p: Doubles, rate: float) -> None:
-    """A mean square difference towards that of a beat's P wave from the average."""
+def _move_error(s: Any, which: int, p: Doubles, weight: float, slowest: float) -> None:
+    """A mean square difference towards that of a beat's P wave from the average, the beat counting ``weight``."""
     error = mean_square(p, s.p_waves[which], 0, LENGTH, 0)
     if s.p_error[which] > 0.0:
         error = min(error, _MOST_ERROR * s.p_error[which])
-    s.p_error[which] += rate * (error - s.p_error[which])
+    s.p_measured[which] += weight
+    s.p_error[which] += max(weight / s.p_measured[which], slowest) * (error - s.p_error[which])
 
 
 @compiled
-def learn(s: Any, p: Doubles, alike: float, timed: bool, lateness: float, f: Floats) -> None:
+def _move_early(s: Any, flat: Doubles, clear: float) -> None:
+    """The average of early beats where this one has no T wave towards it."""
+    for n in range(LENGTH):
+        s.p_early_beats[n] *= _EARLY_KEPT
+    for n in range(max(math.ceil(clear), 0), LENGTH):
+        s.p_early_beats[n] += 1.0
+        s.p_early[n] += max(1.0 / s.p_early_beats[n], _RATE) * (flat[n] - s.p_early[n])
+
+
+@compiled
+def learn(
+    s: Any, p: Doubles, flat: Doubles, alike: float, timed: bool, lateness: float, clear: float, f: Floats
+) -> None:
     """The beat is past.
 
     Args:
         s: state with FIELDS.
-        p: what :func:`measure` returned.
+        p: what :func:`measure` returned; and …
+        flat: … the same.
         alike: of the complex with the dominant shape.
         timed: the signal is usable and the RR interval known.
         lateness: log of the RR interval over its mean.
+        clear: what :func:`clear_from` returned.
         f: what :func:`measure` wrote.
     """
     if alike >= _ALIKE:
@@ -165,16 +279,17 @@ def learn(s: Any, p: Doubles, alike: float, timed: bool, lateness: float, f: Flo
         return
     which = _LATE if lateness >= 0.0 else _EARLY
     if which == _LATE and s.p_beats[_LATE] > _FEWEST:
-        rate = max(1.0 / (s.p_beats[_LATE] - _FEWEST), _ERROR_RATE)
-        _move_error(s, _LATE, p, rate)
+        _move_error(s, _LATE, p, 1.0, _ERROR_RATE)
     s.p_beats[which] += 1.0
     _move(s, which, p, max(1.0 / s.p_beats[which], _RATE))
+    if which == _EARLY:
+        _move_early(s, flat, clear)
     s.p_beats[_PAUSE] *= _PAUSE_KEPT
+    s.p_measured[_PAUSE] *= _PAUSE_KEPT
     if lateness > 0.0:
         weight = min(lateness / _CLEARLY, 1.0) ** 2
         settled = s.p_beats[_PAUSE] > _LEAST_WEIGHT
         s.p_beats[_PAUSE] += weight
-        rate = weight / s.p_beats[_PAUSE]
         if settled:
-            _move_error(s, _PAUSE, p, rate)
-        _move(s, _PAUSE, p, rate)
+            _move_error(s, _PAUSE, p, weight, 0.0)
+        _move(s, _PAUSE, p, weight / s.p_beats[_PAUSE])

@@ -15,8 +15,8 @@ import numpy as np
 from scipy import ndimage
 
 from monitor.events import FS
+from trainer.episodes import Random
 from trainer.protocols import Mask
-from trainer.rhythms import Random
 from trainer.waves import AFTER, BEFORE, QRS, Doubles
 
 _NEIGHBOURS = 4
@@ -37,6 +37,13 @@ _LAID_S = (3.0, 20.0)
 """Range of the length of a part that is laid at once."""
 _JOINT = int(0.1 * FS)
 """Samples over which one part goes over into the next."""
+
+
+def _mean_of(values: Doubles, known: Mask, length: int) -> Doubles:
+    """Running mean over those that are known: what stands beside a stretch must not move it."""
+    share = ndimage.uniform_filter1d(known.astype(np.float64), length)
+    total = ndimage.uniform_filter1d(np.where(known, values, 0.0), length)
+    return np.asarray(total / np.maximum(share, 1.0 / length))
 
 
 def smoothed(pieces: Sequence[Doubles]) -> list[Doubles]:
@@ -69,17 +76,19 @@ class Background:
             pieces: of each of them what is taken off, from BEFORE to AFTER it.
             unusual: [n], where something else is: other beats, or nothing at all.
         """
-        left = signal.copy()
+        left, known = signal.copy(), ~unusual
         for r, piece in zip(at, pieces, strict=True):
             if r >= BEFORE and r + AFTER <= len(left):
                 left[r - BEFORE : r + AFTER] -= piece
-        left -= ndimage.uniform_filter1d(left, int(_SLOWER_S * FS))
-        usual = left[~unusual]
+            else:  # not there as a whole
+                known[max(r - BEFORE, 0) : r + AFTER] = False
+        left -= _mean_of(left, known, int(_SLOWER_S * FS))
+        usual = left[known]
         if len(usual) < _FEWEST_S * FS:
             return None
         most = _MOST * _TO_DEVIATION * float(np.median(np.abs(usual)))
         left = np.clip(left, -most, most)
-        edges = np.flatnonzero(np.diff(np.concatenate(([True], unusual, [True])).astype(np.int8)))
+        edges = np.flatnonzero(np.diff(np.concatenate(([True], ~known, [True])).astype(np.int8)))
         parts = [left[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= _SHORTEST_S * FS]
         if sum(len(part) for part in parts) < _FEWEST_S * FS:
             return None

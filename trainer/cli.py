@@ -20,13 +20,15 @@ def parser() -> argparse.ArgumentParser:
     fit = commands.add_parser(
         "fit",
         help="train",
-        epilog="examples:\n  ecg-train fit --out runs/a\n  ecg-train fit --final --out runs/final",
+        epilog="examples:\n  ecg-train fit --out runs/a\n  ecg-train fit --final --out runs/final\n"
+        "  ecg-train fit --protocol everything --from runs/final/weights.safetensors --out runs/everything",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     fit.add_argument("--protocol", choices=sorted(PROTOCOLS), default="between-patients")
     fit.add_argument("--final", action="store_true", help="learn from the validation patients too; choose nothing")
     fit.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights.safetensors and log.csv go there")
     fit.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the recipe: steps=200")
+    fit.add_argument("--from", dest="base", type=Path, metavar="FILE", help="weights to begin with (else by chance)")
     fit.add_argument("--resume", action="store_true", help="take up what ended early; the other words as they were")
     fit.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     fit.add_argument("--threads", type=int, default=1, help="of torch (default: 1; the parts are too small for more)")
@@ -140,6 +142,7 @@ def _fit(given: argparse.Namespace, settings: config.Settings) -> int:
             given.out,
             tell,
             device=choose_device(given.device),
+            base=given.base,
             resumed=given.resume,
         )
     console.print(str(path), highlight=False, soft_wrap=True)

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from trainer.dataset import UNKNOWN
-from trainer.pool import Prepared, of_strip
+from trainer.pool import Prepared
 from trainer.recipe import Common, Count, Share
+from trainer.strips import is_strip
 
 
 class Mixture(Common, frozen=True, kw_only=True):
@@ -47,12 +48,13 @@ class Batches:
             kind: [index for index, one in enumerate(sequences) if one.order.kind == kind]
             for kind in ("normal", "fibrillation")
         }
+        orders = [one.order for one in sequences]
         self._records = {
-            kind: sorted({one.order.record for one in sequences if one.order.kind == kind and not of_strip(one.order)})
+            kind: sorted({order.record for order in orders if order.kind == kind and not is_strip(order.record)})
             for kind in ("recorded", "composed")
         }
         self._composed_strips = [
-            index for index, one in enumerate(sequences) if one.order.kind == "composed" and of_strip(one.order)
+            index for index, order in enumerate(orders) if order.kind == "composed" and is_strip(order.record)
         ]
         self._bag: list[str] = []
         self._slots: list[tuple[int, int] | None] = [None] * how.batch

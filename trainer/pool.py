@@ -1,18 +1,17 @@
 """The training's sequences, prepared once and held in memory: every recording several times over, each time changed.
 
 Three kinds: recordings with augmented signals; rhythms composed of a patient's own beats (``trainer.composition``); and
-short strips without beat annotations, whose rhythm alone is known, as negatives: in a strip called normal or atrial
-fibrillation a beat that looks like the others is N, and of the rest nothing is claimed. Of such beats rhythms are
-composed, too: hundreds of patients where the annotated recordings have dozens.
+recordings whose rhythm alone is known (``trainer.strips``), as negatives. Of their beats rhythms are composed, too:
+hundreds of patients where the annotated recordings have dozens.
 """
 
 import concurrent.futures
-import csv
 import functools
 import multiprocessing
+from collections.abc import Callable
 from collections.abc import Sequence as Several
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -20,9 +19,7 @@ from msgspec import Struct
 from monitor.beats import FEATURES
 from monitor.config import Settings
 from monitor.events import CLASSES
-from replay import physionet
-from trainer.background import Background
-from trainer.composition import Ventricular, composed, lent_waves
+from trainer.composition import composed, repeated
 from trainer.dataset import (
     UNKNOWN,
     Ints,
@@ -36,7 +33,9 @@ from trainer.dataset import (
     read_noise,
     read_signal,
 )
+from trainer.lenders import EctopicP, Fibrillation, Lent, Ventricular
 from trainer.protocols import Protocol
+from trainer.strips import is_short, is_strip, strips
 
 Kind = Literal["recorded", "composed", "normal", "fibrillation"]
 
@@ -44,16 +43,16 @@ _COMPOSED_S = 1500.0
 """Length of a composed rhythm: about as many beats as a recording has."""
 _COMPOSED_STRIP_S = 600.0
 """The same of a strip's beats, of which there are thirty to sixty: rather more patients than longer rhythms."""
-STRIPS = "challenge2017"
-"""The database of the strips."""
+_REPEATED_S = 300.0
+"""Length of a strip of fibrillation that is repeated: long enough for what is usual to be known."""
 _LIKE = 0.9
 """Correlation with the dominant shape from which a strip's beat is one of its usual ones."""
 _FEWEST = 15
 """Beats; a strip with fewer has no usual ones."""
 _AT_HAND = 4
 """Recordings of each kind that a process keeps: what is made of one is made one after the other."""
-_STRIPS = {"N": "normal", "A": "fibrillation"}
-"""Classes of challenge2017 that say what a beat is not."""
+_SHORT_VERSIONS: dict[Kind, int] = {"normal": 1, "fibrillation": 3}
+"""Versions of each short strip, the first as recorded; those of fibrillation are fewer, and the others are repeated."""
 
 
 class Order(Struct, frozen=True):
@@ -88,20 +87,12 @@ def orders(
             if protocol.composed:
                 out += [Order("composed", record, lead, copy, seed) for copy in range(1, composed_copies + 1)]
     if protocol.strips:
-        for name, label in strips(settings):
-            if label in _STRIPS:
-                kind: Kind = "normal" if label == "N" else "fibrillation"
-                out += [Order(kind, name, 0, copy, seed) for copy in range(1 if label == "N" else 3)]
-                if protocol.composed:
-                    out += [Order("composed", name, 0, copy, seed) for copy in range(1, strip_copies + 1)]
+        for name, lead, rhythm in strips(settings):
+            versions = _SHORT_VERSIONS[rhythm] if is_short(name) else copies
+            out += [Order(rhythm, name, lead, copy, seed) for copy in range(versions)]
+            if protocol.composed:
+                out += [Order("composed", name, lead, copy, seed) for copy in range(1, strip_copies + 1)]
     return out
-
-
-def strips(settings: Settings) -> list[tuple[str, str]]:
-    """(record, class) of challenge2017."""
-    table = physionet.locate(f"{STRIPS}/A00001", settings.data).parent / "REFERENCE.csv"
-    with table.open(newline="") as file:
-        return [(f"{STRIPS}/{name}", label) for name, label in csv.reader(file)]
 
 
 _worker: dict[str, Any] = {}
@@ -110,9 +101,9 @@ _worker: dict[str, Any] = {}
 def _start(protocol: Protocol, settings: Settings) -> None:
     for kept in (_shown, _strip, _usual_strip):
         kept.cache_clear()  # of another protocol
-    classes = dict(strips(settings)) if protocol.strips else {}
+    fibrillating = [one for one in strips(settings) if one.rhythm == "fibrillation"] if protocol.strips else []
     _worker.update(
-        protocol=protocol, settings=settings, noises=read_noise(settings), classes=classes, lenders={}, waves={}
+        protocol=protocol, settings=settings, noises=read_noise(settings), fibrillating=fibrillating, lent={}
     )
 
 
@@ -123,16 +114,19 @@ def _prepare(order: Order) -> Prepared | None:
     rng = np.random.default_rng(
         [order.seed, order.copy, order.lead, ("recorded", "composed").count(order.kind), *digits]
     )
-    strip = of_strip(order)
-    known = _strip(order.record) if strip else _shown(order.record, order.lead)
+    strip = is_strip(order.record)
+    known = _strip(order.record, order.lead) if strip else _shown(order.record, order.lead)
     recording: Recording | None = known
     if order.kind == "composed" and strip:
-        fibrillating = _STRIPS[_worker["classes"][order.record]] == "fibrillation"
-        usual = _usual_strip(order.record)
-        lender, waves = _lender(rng), _waves(rng)
-        recording = composed(usual, rng, _COMPOSED_STRIP_S, lender=lender, waves=waves, fibrillating=fibrillating)
+        fibrillating = order.record in {one.record for one in _worker["fibrillating"]}
+        usual = _usual_strip(order.record, order.lead)
+        recording = composed(
+            usual, rng, _COMPOSED_STRIP_S, lent=_lent(rng, ventricular=True), fibrillating=fibrillating
+        )
     elif order.kind == "composed":
-        recording = composed(known, rng, _COMPOSED_S, waves=_waves(rng), fibrillating=known.fibrillates)
+        recording = composed(known, rng, _COMPOSED_S, lent=_lent(rng), fibrillating=known.fibrillates)
+    elif order.kind == "fibrillation" and order.copy > 0 and is_short(order.record):
+        recording = repeated(_usual_strip(order.record, order.lead), _REPEATED_S)
     if recording is None:
         return None
     if order.copy > 0:
@@ -144,11 +138,6 @@ def _prepare(order: Order) -> Prepared | None:
             return None
         labels = _usual(sequence)
     return Prepared(order, sequence.x.astype(np.float16), sequence.f, labels.astype(np.int8))
-
-
-def of_strip(order: Order) -> bool:
-    """Of a recording without beat annotations."""
-    return order.record.startswith(f"{STRIPS}/")
 
 
 def _usual(sequence: Sequence) -> Ints:
@@ -168,16 +157,16 @@ def _shown(record: str, lead: int) -> Recording:
 
 
 @functools.lru_cache(maxsize=_AT_HAND)
-def _strip(name: str) -> Recording:
+def _strip(name: str, lead: int) -> Recording:
     """A strip, without reference."""
     nothing = np.zeros(0, np.int64)
-    return Recording(name, 0, read_signal(name, 0, _worker["settings"]), nothing, nothing)
+    return Recording(name, lead, read_signal(name, lead, _worker["settings"]), nothing, nothing)
 
 
 @functools.lru_cache(maxsize=_AT_HAND)
-def _usual_strip(name: str) -> Recording:
+def _usual_strip(name: str, lead: int) -> Recording:
     """A strip with those of its beats that look like the others for a reference."""
-    return with_usual_beats(_strip(name), _worker["settings"])
+    return with_usual_beats(_strip(name, lead), _worker["settings"])
 
 
 def with_usual_beats(recording: Recording, settings: Settings) -> Recording:
@@ -186,30 +175,36 @@ def with_usual_beats(recording: Recording, settings: Settings) -> Recording:
     return replace(recording, samples=at, labels=_usual(prepare(recording, settings)))
 
 
-def _lender(rng: np.random.Generator) -> Ventricular | None:
-    """The ventricular beats of one of the training's patients; None where nobody has any."""
+def _lent(rng: np.random.Generator, *, ventricular: bool = False) -> Lent:
+    """What the training's patients and strips lend to one, by chance; no ventricular beats without ``ventricular``: it
+    has its own."""
     protocol: Protocol = _worker["protocol"]
-    known: dict[tuple[str, int], Ventricular | None] = _worker["lenders"]
-    leads = [(record, lead) for record in protocol.train for lead in (0, 1)]
+    leads = [(record, lead) for record in protocol.lenders for lead in (0, 1)]
+    fibrillating = [(one.record, lead) for lead in (0, 1) for one in _worker["fibrillating"] if one.lead == lead]
+    return Lent(
+        ventricular=_of_one(rng, Ventricular.of, leads, _shown) if ventricular else None,
+        p=_of_one(rng, EctopicP.of, leads, _shown),
+        fibrillation=_of_one(rng, Fibrillation.of, fibrillating, _usual_strip),
+    )
+
+
+_Lends = TypeVar("_Lends")
+
+
+def _of_one(
+    rng: np.random.Generator,
+    lends: Callable[[Recording], _Lends | None],
+    leads: Several[tuple[str, int]],
+    opened: Callable[[str, int], Recording],
+) -> _Lends | None:
+    """What one of these (record, lead) lends; None where nobody has anything."""
+    known: dict[Any, _Lends | None] = _worker["lent"]
     for k in rng.permutation(len(leads)):
-        if leads[k] not in known:
-            known[leads[k]] = Ventricular.of(_shown(*leads[k]))
-        lender = known[leads[k]]
-        if lender is not None:
-            return lender
-    return None
-
-
-def _waves(rng: np.random.Generator) -> Background | None:
-    """Fibrillation's waves of one of the strips; None where no strips are learnt from."""
-    known: dict[str, Background | None] = _worker["waves"]
-    names = [name for name, label in _worker["classes"].items() if _STRIPS.get(label) == "fibrillation"]
-    for k in rng.permutation(len(names)):
-        name = names[k]
-        if name not in known:
-            known[name] = lent_waves(_usual_strip(name))
-        if (waves := known[name]) is not None:
-            return waves
+        key = (lends, *leads[k])
+        if key not in known:
+            known[key] = lends(opened(*leads[k]))
+        if (lent := known[key]) is not None:
+            return lent
     return None
 
 

@@ -52,8 +52,9 @@ def read(
         raise UserError(f"--resume: {path}: not the state of a training")
     rest: dict[str, Any] = json.loads(metadata["rest"])
     for name, here in same.items():
-        if rest[name] != here:
-            raise UserError(f"--resume: {path} was begun with another {name}: {rest[name]}, here {here}")
+        # A state of before may lack what is asked now.
+        if (there := rest.get(name)) != here:
+            raise UserError(f"--resume: {path} was begun with another {name}: {there}, here {here}")
     for name, network in networks.items():
         network.load_state_dict(_taken(tensors, f"{name}."))
     groups = optimizer.state_dict()["param_groups"]

@@ -1,81 +1,68 @@
-"""Rhythms by chance: the beats of a patient who has never been, when each comes, of what class and with which P wave.
+"""Rhythms by chance: a patient who has never been, with what he has and has not, episode after episode
+(``trainer.episodes``)."""
 
-Supraventricular beats alone, in pairs, in runs, in bigeminy, and as the leading rhythm where the sinus node is sick;
-and, as the other side of it, irregular rhythms that are normal by class: fibrillation, lasting or in fast paroxysms,
-flutter whose conduction changes, dropped beats in order and by chance, sinus arrhythmia, slow and quick changes of the
-rate.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
 import numpy as np
 
-from monitor.events import CLASSES
+from trainer import episodes
+from trainer.episodes import LENGTHS, Episode, Patient, PWave, Random, RhythmBeat, about
+from trainer.ventricular import in_order, in_runs
 
-Random = np.random.Generator
-PWave = Literal["own", "none", "other"]
-
-NORMAL, EARLY, VENTRICULAR = (CLASSES.index(name) for name in ("N", "S", "V"))
-
-_SHORTEST_S = 0.3
-"""RR interval; the node conducts no sooner, but in fast fibrillation."""
-_SHORTEST_PAROXYSM_S = 0.24
-
-_FIBRILLATING, _FLUTTERING = 0.08, 0.08
+_OTHER_P = 0.7
+"""Chance that a patient's supraventricular beats have a P wave of their own, if that tells; where a focus leads they
+have it anyway."""
+_FIBRILLATING, _FLUTTERING = 0.08, 0.14
 """Chances that a patient's atria do nothing else."""
+_RECORDED_INTERVALS = 0.6
+"""Chance that they come as unevenly as in a recording, where one lends its intervals, and not as drawn."""
+_PAROXYSMS = 0.3
+"""Chance that a patient's atria fibrillate now and then."""
+_BLOCKED = 0.12
+"""Chance that a patient's node drops beats oftener than others' do, if the sinus node is not sick."""
+_BLOCKED_EPISODES = (1, 6)
+"""Pairs of episodes more in which it does, one of these a patient."""
+_SOME_VENTRICULAR = 0.6
+"""Chance that a patient has ventricular beats, if there may be some."""
+_ECTOPIC, _VENTRICULAR = (0.003, 0.12), (0.0, 0.25)
+"""Ranges of the chances that a beat in sinus rhythm is supraventricular, and ventricular, of most patients."""
+_MUCH_ECTOPY = 0.15
+"""Chance that a patient has so much of both that nothing is even, as in fibrillation, but the P waves are there."""
+_MUCH_ECTOPIC, _MUCH_VENTRICULAR, _MUCH_EPISODES = (0.12, 0.35), (0.0, 0.25), 8
+"""The same of such a patient, and episodes of it more."""
+_IN_BIGEMINY = 0.3
+"""Chance that a patient who neither fibrillates nor flutters all the time is in bigeminy and the like much of it."""
+_BIGEMINY_EPISODES = (3, 12)
+"""Episodes of it more, one of these a patient."""
+_VENTRICULAR_EPISODES = (0, 1, 3, 8)
+"""Episodes of ventricular bigeminy and the like, and as many of couplets and runs, more, one of these a patient who has
+such beats."""
 _SICK = 0.4
-"""Chance that a patient's sinus node is sick, if the atria do not fibrillate."""
+"""Chance that a patient's sinus node is sick, if the atria do not fibrillate, and if the P wave of the focus that leads
+then can be told from the node's: else it would be nothing but an irregular sinus rhythm."""
 _SICK_EPISODES = (3, 3, 12, 60)
-"""How much oftener than any other episode an atrial focus leads then, one of these a patient: once in ten is too seldom
-to be learnt, and in some it leads all the time."""
+"""Episodes in which the focus leads, to a dozen others, one of these a patient: once in ten is too seldom to be learnt,
+and in some it leads all the time."""
+_SINUS_BACK = 0.1
+"""Chance that sinus rhythm comes back after such an episode: in minutes of a focus its P wave becomes the usual one, so
+it has to be seen that this may be over."""
 _FIBRILLATION_BESIDE = (0.0, 0.0, 0.08, 0.17)
 """Share of fibrillation beside it, one of these a patient: its beats have no P wave like the sinus node's and are N."""
-
-_UNEVEN_FOCUS = (0.02, 0.06)
-"""Range of the standard deviation of the logarithm of an atrial focus's intervals, while it leads."""
-_PAUSES = 0.5
-"""Chance, in an episode whose focus has a P wave of its own, that the sick sinus node pauses."""
-_PAUSING = (0.1, 0.5)
-"""Range of the standard deviation of the logarithm by which it is late then; it is never early."""
-_LONGEST_PAUSE_S = 6.0
-"""What a patient gets up from again."""
+_PAUSING_SINUS = 0.6
+"""Chance that a patient's sinus node pauses while it leads."""
 
 
-@dataclass(frozen=True)
-class RhythmBeat:
-    """One beat of a rhythm."""
-
-    label: int
-    """Index of CLASSES."""
-    rr: float
-    """s since the beat before."""
-    p: PWave = "own"
-    """other: one of another origin in its place."""
-    blocked: float = 0.0
-    """s after the beat before, at which a P wave stands that is not conducted; 0: none does."""
-    waves: float = 0.0
-    """Waves of flutter since the beat before, with which the beats keep step; 0: the atria do not flutter."""
-
-
-@dataclass(frozen=True)
-class _Patient:
-    """What holds through all of a patient's episodes."""
-
-    ectopic: float
-    """Chance of a supraventricular beat in sinus rhythm."""
-    ventricular: float
-    """Chance of a ventricular one."""
-    other_p: PWave
-    """P wave of supraventricular beats."""
-
-
-Episode = Callable[[Random, _Patient, float, int], list[RhythmBeat]]
-"""(rng, patient, RR interval in s, beats) → about so many beats."""
-
-
-def drawn(rng: Random, seconds: float, *, ventricular: bool, fibrillating: bool = False) -> list[RhythmBeat]:
+def drawn(
+    rng: Random,
+    seconds: float,
+    *,
+    ventricular: bool,
+    fibrillating: bool = False,
+    tells: bool = True,
+    focus_tells: bool = True,
+    seen: bool = True,
+    intervals: Sequence[float] = (),
+) -> list[RhythmBeat]:
     """Episodes of rhythms after each other, ``seconds`` long and a little more.
 
     Args:
@@ -83,183 +70,74 @@ def drawn(rng: Random, seconds: float, *, ventricular: bool, fibrillating: bool 
         seconds: s.
         ventricular: there may be ventricular beats.
         fibrillating: the patient's beats are from atrial fibrillation, so nothing else is drawn.
+        tells: another P wave can be told from the sinus node's; otherwise supraventricular beats have that one, and are
+            only where their intervals tell.
+        focus_tells: a focus that leads can be told by it, where there are many such beats.
+        seen: the sinus node's P wave can be told from none; else beats dropped in order leave none, and are not every
+            other one.
+        intervals: of a recorded fibrillation, s, for when the patient fibrillates.
     """
     rr = 60.0 / rng.uniform(50, 105)
-    ectopic = float(np.exp(rng.uniform(np.log(0.003), np.log(0.12))))
+    ectopic = float(np.exp(rng.uniform(*np.log(_ECTOPIC))))
     fluttering = not fibrillating and rng.random() < _FLUTTERING
     fibrillating = fibrillating or rng.random() < _FIBRILLATING
-    sick = rng.random() < _SICK
-    paroxysms = rng.random() < 0.2
-    other_p: PWave = "other" if rng.random() < 0.8 else "own"
-    chance = float(rng.uniform(0.0, 0.12)) if ventricular and rng.random() < 0.6 else 0.0
-    patient = _Patient(ectopic, chance, other_p)
-    episodes: tuple[Episode, ...] = (_flutter,) if fluttering else (_fibrillation,)
+    sick = focus_tells and rng.random() < _SICK
+    in_bigeminy = not fibrillating and not fluttering and rng.random() < _IN_BIGEMINY
+    told = tells or (in_bigeminy and focus_tells)
+    other_p: PWave = "other" if sick or (told and rng.random() < _OTHER_P) else "own"
+    paroxysms = rng.random() < _PAROXYSMS
+    blocked = not sick and rng.random() < _BLOCKED
+    chance = float(rng.uniform(*_VENTRICULAR)) if ventricular and rng.random() < _SOME_VENTRICULAR else 0.0
+    much = other_p == "other" and rng.random() < _MUCH_ECTOPY
+    if much:
+        ectopic = float(rng.uniform(*_MUCH_ECTOPIC))
+        chance = float(rng.uniform(*_MUCH_VENTRICULAR)) if ventricular else 0.0
+    lent = tuple(intervals) if rng.random() < _RECORDED_INTERVALS else ()
+    patient = Patient(ectopic, chance, other_p, tells and other_p == "other", in_bigeminy, seen, lent)
+    kinds: tuple[Episode, ...] = (episodes.flutter,) if fluttering else (episodes.fibrillation,)
     if not fluttering and not fibrillating:
-        episodes = (*_EPISODES, *(_paroxysm, _paroxysm) * paroxysms)
+        kinds = _EPISODES
+        kinds += (episodes.paroxysm, episodes.paroxysm, episodes.fibrillation, episodes.fibrillation) * paroxysms
+        kinds += (episodes.ectopic_sinus,) * (_MUCH_EPISODES * much)
+        if in_bigeminy:
+            kinds += (episodes.bigeminy,) * int(rng.choice(_BIGEMINY_EPISODES))
+        if chance > 0.0:
+            kinds += (in_order, in_runs) * int(rng.choice(_VENTRICULAR_EPISODES))
+        if rng.random() < _PAUSING_SINUS:
+            kinds += (episodes.pausing_sinus,)
+        if blocked:
+            more = int(rng.choice(_BLOCKED_EPISODES))
+            kinds += (episodes.dropped, episodes.dropped_by_chance, episodes.two_to_one) * more
         if sick:
-            episodes += (_sick_sinus,) * int(rng.choice(_SICK_EPISODES))
-            episodes += (_fibrillation,) * round(rng.choice(_FIBRILLATION_BESIDE) * len(episodes))
+            kinds += (episodes.sick_sinus,) * round(rng.choice(_SICK_EPISODES) * len(kinds) / 12)
+            kinds += (episodes.fibrillation,) * round(rng.choice(_FIBRILLATION_BESIDE) * len(kinds))
     out: list[RhythmBeat] = []
-    while sum(beat.rr for beat in out) < seconds:
-        rr = float(np.clip(rr * _about(rng, 0.08), 0.42, 1.3))
-        length = int(rng.integers(20, 150))
-        episode = episodes[int(rng.integers(len(episodes)))]
-        out += episode(rng, patient, rr, length)
-        if episode is _ramp:
-            rr = out[-1].rr
+    lasts = 0.0
+    while lasts < seconds:
+        rr = float(np.clip(rr * about(rng, 0.08), 0.42, 1.3))
+        length = int(rng.integers(*LENGTHS))
+        episode = kinds[int(rng.integers(len(kinds)))]
+        some = episode(rng, patient, rr, length)
+        if episode is episodes.sick_sinus and rng.random() < _SINUS_BACK:
+            some += episodes.ectopic_sinus(rng, patient, rr, int(rng.integers(*LENGTHS)))
+        if episode is episodes.ramp:
+            rr = some[-1].rr
+        out += some
+        lasts += sum(beat.rr for beat in some)
     return out
-
-
-def _about(rng: Random, spread: float) -> float:
-    """A factor around 1, with this standard deviation of its logarithm."""
-    return float(np.exp(rng.normal(0.0, spread)))
-
-
-def _early(rr: float) -> float:
-    return max(rr, _SHORTEST_S)
-
-
-def _sinus(rng: Random, patient: _Patient, rr: float, length: int, ectopic: float) -> list[RhythmBeat]:
-    """Sinus rhythm with breathing in it, and single or paired early beats."""
-    out: list[RhythmBeat] = []
-    depth, period, phase = rng.uniform(0.0, 0.1), rng.uniform(3.0, 6.0), rng.uniform(0.0, 6.3)
-    at = 0.0
-    for _ in range(length):
-        value = rr * (1.0 + depth * float(np.sin(2 * np.pi * at / period + phase))) * _about(rng, 0.01)
-        at += value
-        chance = rng.random()
-        if chance < ectopic:
-            for k in range(int(rng.choice([1, 1, 1, 1, 2, 3]))):
-                early = rng.uniform(0.45, 0.85 if k == 0 else 0.95)
-                out.append(RhythmBeat(EARLY, _early(value * early), patient.other_p))
-            out.append(RhythmBeat(NORMAL, value * rng.uniform(1.0, 1.4)))
-        elif chance < ectopic + patient.ventricular:
-            coupling = rng.uniform(0.45, 0.8)
-            out.append(RhythmBeat(VENTRICULAR, _early(value * coupling)))
-            out.append(RhythmBeat(NORMAL, value * (rng.uniform(1.9, 2.0) - coupling)))
-        else:
-            out.append(RhythmBeat(NORMAL, value))
-    return out
-
-
-def _ectopic_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    return _sinus(rng, patient, rr, length, patient.ectopic)
-
-
-def _steady(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    return _sinus(rng, patient, rr, length, 0.0)
-
-
-def _fibrillation(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    spread = rng.uniform(0.12, 0.3)
-    out: list[RhythmBeat] = []
-    for _ in range(length):
-        value = rr * _about(rng, spread)
-        if rng.random() < patient.ventricular:
-            out.append(RhythmBeat(VENTRICULAR, _early(0.6 * value)))
-            value *= 1.3
-        out.append(RhythmBeat(NORMAL, _early(value), "none"))
-    return out
-
-
-def _paroxysm(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """Fibrillation that is fast."""
-    fast, spread = rng.uniform(0.27, 0.6), rng.uniform(0.1, 0.25)
-    return [RhythmBeat(NORMAL, max(fast * _about(rng, spread), _SHORTEST_PAROXYSM_S), "none") for _ in range(length)]
-
-
-def _flutter(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """Every second to fifth of the atria's beats is conducted, and it changes now and then."""
-    cycle, sticky = rng.uniform(0.19, 0.3), rng.uniform(0.0, 0.9)
-    ratios = rng.dirichlet([0.6, 1.0, 1.0, 0.6])
-    ratio = 3
-    out: list[RhythmBeat] = []
-    for _ in range(length):
-        if rng.random() > sticky:
-            ratio = int(rng.choice([2, 3, 4, 5], p=ratios))
-        waves = float(ratio)
-        if rng.random() < patient.ventricular:
-            coupling = _early(0.6 * cycle * ratio)
-            out.append(RhythmBeat(VENTRICULAR, coupling, waves=coupling / cycle))
-            waves = 2.0 * ratio - coupling / cycle
-        out.append(RhythmBeat(NORMAL, _early(cycle * waves * _about(rng, 0.015)), "none", waves=waves))
-    return out
-
-
-def _run(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """Two to 250 supraventricular beats after each other."""
-    out = _sinus(rng, patient, rr, 20, patient.ectopic)
-    faster = rr * rng.uniform(0.5, 0.92)
-    for k in range(int(np.exp(rng.uniform(np.log(2), np.log(250))))):
-        out.append(RhythmBeat(EARLY, _early(faster * _about(rng, 0.02 if k else 0.06)), patient.other_p))
-    out.append(RhythmBeat(NORMAL, rr * rng.uniform(1.0, 1.6)))
-    return out
-
-
-def _bigeminy(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """Every second to fourth beat is early, by a half or by a twentieth."""
-    period, early = int(rng.integers(1, 4)), rng.uniform(0.5, 0.95)
-    out: list[RhythmBeat] = []
-    for _ in range(length // (period + 1)):
-        out += [RhythmBeat(NORMAL, rr * _about(rng, 0.02)) for _ in range(period - 1)]
-        out.append(RhythmBeat(NORMAL, rr * rng.uniform(1.0, 1.25)))
-        out.append(RhythmBeat(EARLY, _early(rr * early * _about(rng, 0.03)), patient.other_p))
-    return out
-
-
-def _sick_sinus(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """An atrial focus leads, a slow sinus node comes in where it pauses."""
-    slow, faster, few = rr * rng.uniform(1.1, 1.6), rr * rng.uniform(0.75, 1.0), rng.uniform(0.05, 0.5)
-    uneven = rng.uniform(*_UNEVEN_FOCUS)
-    pausing = rng.uniform(*_PAUSING) if patient.other_p == "other" and rng.random() < _PAUSES else 0.0
-    out: list[RhythmBeat] = []
-    for _ in range(length // 8):
-        for _ in range(int(rng.geometric(few))):
-            out.append(RhythmBeat(EARLY, _early(faster * _about(rng, uneven)), patient.other_p))
-        for _ in range(int(rng.geometric(0.6))):
-            pause = float(np.exp(abs(rng.normal(0.0, pausing))))
-            out.append(RhythmBeat(NORMAL, min(slow * pause * _about(rng, 0.08), _LONGEST_PAUSE_S)))
-    return out
-
-
-def _dropped(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """Every so many beats one is not conducted, the intervals before it growing or not (Wenckebach, Mobitz)."""
-    every, grows = int(rng.integers(2, 12)), rng.uniform(0.0, 0.04)
-    out: list[RhythmBeat] = []
-    for k in range(length):
-        dropped = k % every == every - 1
-        out.append(RhythmBeat(NORMAL, rr * ((2.0 - grows * every) if dropped else 1.0 + grows * (k % every))))
-    return out
-
-
-def _dropped_by_chance(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """The same without order, one by one or in stretches; the P wave that is not conducted is there."""
-    share, sticky = rng.uniform(0.03, 0.6), rng.uniform(0.0, 0.9)
-    dropped = False
-    out: list[RhythmBeat] = []
-    for _ in range(length):
-        if rng.random() > sticky:
-            dropped = rng.random() < share
-        value = rr * _about(rng, 0.015)
-        out.append(RhythmBeat(NORMAL, 2.0 * value, blocked=value) if dropped else RhythmBeat(NORMAL, value))
-    return out
-
-
-def _ramp(rng: Random, patient: _Patient, rr: float, length: int) -> list[RhythmBeat]:
-    """The rate changes slowly, or not so slowly."""
-    target = float(np.clip(rr * rng.uniform(0.6, 1.5), 0.4, 1.4))
-    return [RhythmBeat(NORMAL, (rr + (target - rr) * k / length) * _about(rng, 0.015)) for k in range(length)]
 
 
 _EPISODES: tuple[Episode, ...] = (
-    _ectopic_sinus,
-    _ectopic_sinus,  # twice as often as any other
-    _run,
-    _bigeminy,
-    _dropped,
-    _dropped_by_chance,
-    _flutter,
-    _ramp,
-    _steady,
+    episodes.ectopic_sinus,
+    episodes.ectopic_sinus,  # twice as often as any other
+    episodes.run,
+    episodes.bigeminy,
+    episodes.dropped,
+    episodes.flutter,
+    episodes.flutter,
+    episodes.ramp,
+    episodes.steady,
+    episodes.dropped_by_chance,
+    episodes.two_to_one,
 )
 """Of any patient who does not fibrillate."""

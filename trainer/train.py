@@ -6,9 +6,6 @@ weights kept are a running mean over the steps (Polyak averaging), which is stea
 """
 
 import csv
-import hashlib
-import json
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,11 +20,11 @@ from monitor.config import Settings
 from monitor.errors import UserError
 from monitor.events import CLASSES, BeatClass
 from monitor.network import HIDDEN, MEMBERS, Network, together
-from replay import physionet
 from trainer import parallel, resume
 from trainer.dataset import UNKNOWN, Recording, Sequence, prepare, read
 from trainer.feed import Batches, Mixture
-from trainer.pool import STRIPS, orders, prepared, strips
+from trainer.origin import begun, origin
+from trainer.pool import orders, prepared
 from trainer.protocols import Protocol
 from trainer.recipe import Amount, Below1, Count, Whole
 
@@ -152,23 +149,28 @@ def fit(
     tell: Callable[[int, dict[str, float]], None],
     *,
     device: torch.device | None = None,
+    base: Path | None = None,
     resumed: bool = False,
     processes: int = 2,
 ) -> Path:
     """Trains, writes ``out``/weights.safetensors and ``out``/log.csv, and returns the weights' path.
+
+    What is learnt begins with the weights ``base``, else by chance.
 
     ``tell(step, figures)`` is called at every report. Deterministic by ``recipe.seed`` on one machine; ``resumed``
     takes up what ended after a report and comes to the very same weights. Under torchrun every process draws batches of
     its own, and the first one writes.
 
     Raises:
-        UserError: ``recipe`` asks for patience where nobody is held out; nothing to take up.
+        UserError: ``recipe`` asks for patience where nobody is held out; nothing to take up; ``base`` is no weights of
+            this network, or has learnt from who is held out.
     """
     rank, count, device = parallel.begin(device or torch.device("cpu"))
     if recipe.patience and not protocol.validate:
         raise UserError(f"--set patience={recipe.patience}: {protocol.name} holds nobody out to choose by")
     if resumed and count > 1:
         raise UserError("--resume: one process alone can be taken up, not torchrun's several")
+    first, taken = begun(base, protocol)
     if recipe.mixed is None:
         recipe = msgspec.structs.replace(recipe, mixed=has_bfloat16(device))
     out.mkdir(parents=True, exist_ok=True)
@@ -184,6 +186,8 @@ def fit(
     weights = class_weights(learnt, recipe.temper).to(device)
     spread = torch.from_numpy(np.concatenate([one.f for one in sequences]).std(axis=0)).to(device)
     network, kept, best = (Network(recipe.dropout).to(device) for _ in range(3))
+    if first is not None:
+        network.load_state_dict(first.state_dict())
     kept.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     seed = recipe.seed if rank == 0 else (recipe.seed, rank)
@@ -192,6 +196,7 @@ def fit(
     batches = Batches(sequences, recipe, np.random.default_rng(seed))
     hidden = torch.zeros(recipe.batch, HIDDEN, device=device)
     same = {"protocol": protocol.name, "recipe": msgspec.to_builtins(recipe), "sequences": len(sequences)}
+    same["base"] = taken.get("sha256")
     networks: dict[str, nn.Module] = {"network": network, "kept": kept, "best": best}
     log: list[dict[str, float]] = []
     begin = 0
@@ -222,7 +227,7 @@ def fit(
         parallel.mean_gradients(network, count)
         nn.utils.clip_grad_norm_(network.parameters(), MEMBERS**0.5)
         optimizer.step()
-        # The mean begins short: what it began with is nothing worth keeping.
+        # The mean begins short: where the first steps lead from is left soon.
         average(kept, network, min(recipe.averaging, (step + 1) / (step + 10)))
         total += loss.detach()
         if step + 1 in reports:
@@ -242,7 +247,7 @@ def fit(
         chosen, figures = (best, log[-1 - waited(log)]) if recipe.patience else (kept, log[-1])
         chosen.raise_logit(BeatClass.S, recipe.s_logit)
         chosen.raise_logit(BeatClass.V, recipe.v_logit)
-        save(path, chosen, origin(protocol, recipe, settings, figures))
+        save(path, chosen, origin(protocol, recipe, settings, figures, taken))
         with (out / "log.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(log[0]))
             writer.writeheader()
@@ -259,29 +264,3 @@ def waited(log: list[dict[str, float]]) -> int:
     """Reports since the one with the best macro F1; 0 before the first."""
     scores = [row.get("macro", 0.0) for row in log]
     return len(scores) - 1 - scores.index(max(scores)) if scores else 0
-
-
-def _digest(records: list[str], suffixes: tuple[str, ...], settings: Settings) -> str:
-    """Of these files of these records, in their order."""
-    digest = hashlib.sha256()
-    for record in records:
-        for suffix in suffixes:
-            digest.update(Path(f"{physionet.locate(record, settings.data)}{suffix}").read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def origin(protocol: Protocol, recipe: Recipe, settings: Settings, figures: dict[str, float]) -> dict[str, Any]:
-    """Where weights come from: protocol, recipe, hashes of the data, commit."""
-    hashes = {record: _digest([record], (".dat", ".atr"), settings) for record in protocol.train}
-    if protocol.strips:
-        hashes[STRIPS] = _digest([name for name, _ in strips(settings)], (".mat",), settings)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
-    ).stdout.strip()
-    return {
-        "protocol": protocol.name,
-        "recipe": json.loads(msgspec.json.encode(recipe)),
-        "data_sha256": hashes,
-        "commit": commit or "unknown",
-        "last_report": figures,
-    }

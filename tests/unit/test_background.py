@@ -78,6 +78,24 @@ def test_unusual_stretches_are_left_out(signal, peaks, nothing):
     assert sorted(round(len(part) / FS) for part in background.parts) == [20, 39]
 
 
+def test_what_is_beside_an_unusual_stretch_does_not_shift(signal, waves, peaks, nothing):
+    """The slow mean is of what is usual alone."""
+    signal[20 * FS : 22 * FS] += 5.0
+    nothing[20 * FS : 22 * FS] = True
+    background = Background.of(signal, peaks.tolist(), [PIECE] * len(peaks), nothing)
+    before, after = background.parts
+    assert abs(before[-FS // 4 :].mean()) < 0.05
+    assert abs(after[: FS // 4].mean()) < 0.05
+
+
+def test_a_beat_that_is_not_there_as_a_whole_is_left_out(signal, peaks, nothing):
+    """It cannot be taken off."""
+    first = int(np.searchsorted(peaks, BEFORE))
+    end = peaks[50] + 20
+    background = Background.of(signal[:end], peaks[first:51].tolist(), [PIECE] * (51 - first), nothing[:end])
+    assert [len(part) for part in background.parts] == [peaks[50] - BEFORE]
+
+
 def test_too_little_is_none(signal, peaks, nothing):
     nothing[7 * FS :] = True
     assert Background.of(signal, peaks.tolist(), [PIECE] * len(peaks), nothing) is None

@@ -50,7 +50,8 @@ def test_all_is_finite_and_bounded(found):
     assert np.isfinite(x).all()
     assert np.isfinite(f).all()
     assert np.abs(x).max() <= 8.0
-    unusual = [beats.FEATURES.index(name) for name in ("complex_unusual", "t_unusual", "onset_unusual")]
+    names = ("complex_unusual", "t_unusual", "onset_unusual", "early_apart", "early_pause_apart")
+    unusual = [beats.FEATURES.index(name) for name in names]
     assert f[:, unusual].min() >= -1.5
     assert f[:, unusual].max() <= 3.0
     assert np.abs(np.delete(f, unusual, axis=1)).max() <= 2.0

@@ -10,8 +10,9 @@ from safetensors.torch import load_file, save_file
 from monitor import checkpoint
 from monitor.errors import UserError
 from monitor.network import Network, parameters
-from trainer.pool import STRIPS
 from trainer.protocols import PROTOCOLS
+from trainer.strips import STRIPS
+from trainer.told_by_eye import FIBRILLATING
 
 ORIGIN = {"protocol": "test", "commit": "none"}
 
@@ -37,7 +38,7 @@ def test_those_that_ship_are_whole_small_and_say_where_they_come_from():
     assert parameters(network) <= 500_000
     assert checkpoint.SHIPPED.stat().st_size < 3_000_000
     assert {"protocol", "recipe", "data_sha256", "commit"} <= origin.keys()
-    assert set(origin["data_sha256"]) == {*PROTOCOLS["everything"].train, STRIPS}
+    assert set(origin["data_sha256"]) == {*PROTOCOLS["everything"].train, STRIPS, *FIBRILLATING}
 
 
 def rewritten(path, change):

@@ -15,7 +15,7 @@ from bench.composed_rhythms import (
     shares,
 )
 from monitor.events import FS
-from trainer.rhythms import EARLY, NORMAL, VENTRICULAR
+from trainer.episodes import EARLY, NORMAL, VENTRICULAR
 
 MARKS = {
     "focus": lambda beat: beat.label == EARLY and beat.p == "other",

@@ -36,7 +36,8 @@ def test_only_beats_in_fibrillation_count_at_the_rate_of_the_monitor():
 def test_of_who_fibrillates_all_the_time_every_beat_counts(data_dir, capsys, named):
     """challenge2015 has no annotations that could say so; b538s fibrillates slowly, and hardly a beat of it is S."""
     assert main([named.format(data=data_dir)]) == 0
-    _, record, beats, wrong, _ = capsys.readouterr().out.splitlines()[-1].split("|")
+    _, record, beats, wrong, learnt, _ = capsys.readouterr().out.splitlines()[-1].split("|")
+    assert learnt.strip() == "yes"
     assert record.strip().endswith("b538s")
     assert int(beats) > 200
     assert int(wrong.split()[0]) < 0.05 * int(beats)

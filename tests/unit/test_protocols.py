@@ -24,6 +24,19 @@ def test_the_man_of_202_is_not_learnt_from_where_patients_are_apart(data_dir):
         assert {f"mitdb/{record}" for record in DS1} - set(protocol.final().train) == {"mitdb/201"}
 
 
+def test_a_record_whose_reference_contradicts_others_tests_and_is_not_learnt_from():
+    assert not [protocol.name for protocol in PROTOCOLS.values() if "svdb/826" in protocol.final().train]
+    assert [protocol.name for protocol in PROTOCOLS.values() if "svdb/826" in protocol.test] == ["svdb-3"]
+    assert len(set(PROTOCOLS["everything"].train)) == 48 + 39
+
+
+def test_only_ds1_lends_and_nobody_who_may_be_held_out_with_201():
+    ds1 = tuple(f"mitdb/{record}" for record in DS1 if record != "201")
+    for protocol in PROTOCOLS.values():
+        assert set(protocol.lenders) == set(protocol.train) & set(ds1), protocol.name
+    assert PROTOCOLS["everything"].lenders == PROTOCOLS["svdb-2"].lenders == ds1
+
+
 def test_ds1_ds2_and_the_paced_are_all_of_mitdb_each_once():
     assert len(DS1) == len(DS2) == 22
     assert sorted(DS1 + DS2 + PACED) == sorted(set(MITDB))

@@ -6,7 +6,6 @@ import pytest
 from monitor.events import CLASSES, FS
 from trainer.dataset import Recording, read_signal
 from trainer.pool import with_usual_beats
-from trainer.protocols import PROTOCOLS
 from trainer.told_by_eye import FIBRILLATING
 
 FLUTTERS = "challenge2015/v258s"
@@ -26,8 +25,3 @@ def test_beats_come_unevenly(record, settings, data_dir):
     assert abs(np.corrcoef(rr[1:], rr[:-1])[0, 1]) < 0.5
     kinds = [rr[rr < np.mean(rr)], rr[rr >= np.mean(rr)]]
     assert all(np.std(kind) < 0.06 * np.mean(kind) for kind in kinds) == (record == FLUTTERS)
-
-
-def test_nobody_is_learnt_from_or_tests():
-    for protocol in PROTOCOLS.values():
-        assert not {*protocol.train, *protocol.validate, *protocol.test} & set(FIBRILLATING)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from monitor.checkpoint import SHIPPED, load
+from monitor.checkpoint import SHIPPED, load, save
 from monitor.errors import UserError
 from monitor.events import CLASSES
 from monitor.network import MEMBERS, Network
@@ -19,8 +19,9 @@ from trainer import resume, train
 from trainer.cli import main
 from trainer.dataset import UNKNOWN
 from trainer.feed import Batches
-from trainer.pool import Order, Prepared, of_strip, orders, prepared, strips
-from trainer.protocols import PROTOCOLS, Protocol
+from trainer.pool import Order, Prepared, orders, prepared
+from trainer.protocols import PROTOCOLS, BeatSplit, Protocol
+from trainer.strips import is_short, is_strip, strips
 
 SMALL = train.Recipe(steps=4, chunk=16, batch=3, copies=1, composed_copies=1, strips=0.0, reports=2)
 TWO = Protocol("two", ("mitdb/100", "mitdb/119"), ("mitdb/101",), ("mitdb/103",), strips=False)
@@ -71,6 +72,21 @@ def test_copies_differ_and_are_the_same_twice(sequences, settings):
     np.testing.assert_array_equal(again.labels, changed.labels)
 
 
+def test_what_is_composed_depends_on_its_order_alone(settings, data_dir):
+    """Not on what the process had at hand, nor on who else is learnt from: 209 lends P waves of S beats, and
+    ventricular beats and more."""
+    protocol = replace(TWO, train=("mitdb/119", "mitdb/209"), strips=True)
+    wanted = [order for order in orders(protocol, 0, 1, 1, 1, settings) if order.kind == "composed"]
+    some = [wanted[0], wanted[2], *[order for order in wanted if is_strip(order.record)][:2]]
+    together = prepared(some, protocol, settings, 1)
+    assert [one.order for one in together] == some
+    wider = replace(protocol, name="wider", train=("mitdb/119", "mitdb/200", "mitdb/209", "svdb/880"))
+    for one, company in zip(together[1::2], (protocol, wider), strict=True):
+        alone = prepared([one.order], company, settings, 1)[0]
+        np.testing.assert_array_equal(one.x, alone.x)
+        np.testing.assert_array_equal(one.labels, alone.labels)
+
+
 def test_a_strip_claims_normal_beats_and_nothing_else(settings, data_dir):
     protocol = replace(TWO, strips=True)
     wanted = [order for order in orders(protocol, 0, 1, 1, 0, settings) if order.kind in ("normal", "fibrillation")]
@@ -83,13 +99,16 @@ def test_a_strip_claims_normal_beats_and_nothing_else(settings, data_dir):
 
 
 def test_rhythms_are_composed_of_a_strips_beats(settings, data_dir):
-    """As many patients as there are strips; those that fibrillate stay at it; ventricular beats are lent."""
+    """As many patients as there are strips, and both leads of longer recordings; those that fibrillate stay at it;
+    ventricular beats are lent."""
     protocol = replace(TWO, train=("mitdb/100", "mitdb/119"), strips=True)
-    wanted = [one for one in orders(protocol, 0, 1, 1, 2, settings) if one.kind == "composed" and of_strip(one)]
-    assert len(wanted) == 2 * len({one.record for one in wanted}) > 1000
-    classes = dict(strips(settings))
-    fibrillating = [one for one in wanted if classes[one.record] == "A"][:6]
-    normal = [one for one in wanted if classes[one.record] == "N"][:6]
+    wanted = [one for one in orders(protocol, 0, 1, 1, 2, settings) if one.kind == "composed" and is_strip(one.record)]
+    assert len(wanted) == 2 * len({(one.record, one.lead) for one in wanted}) > 1000
+    rhythms = {(one.record, one.lead): one.rhythm for one in strips(settings)}
+    fibrillating = [one for one in wanted if rhythms[one.record, one.lead] == "fibrillation"]
+    fibrillating = [*fibrillating[:6], *fibrillating[-4:]]
+    assert {is_short(one.record) for one in fibrillating} == {True, False}
+    normal = [one for one in wanted if rhythms[one.record, one.lead] == "normal"][:6]
     sequences = prepared([*fibrillating, *normal], protocol, settings, 2)
     for group, there in ((fibrillating, {"N", "V"}), (normal, {"N", "S", "V"})):
         labels = np.concatenate([one.labels for one in sequences if one.order in group])
@@ -227,6 +246,67 @@ def test_products_are_in_bfloat16_where_asked_for_or_else_where_it_is_faster(
     _, origin = load(train.fit(TWO, recipe, settings, tmp_path, lambda step, row: None))
     assert seen == {(True, does), (False, False)}
     assert origin["recipe"]["mixed"] is does
+
+
+def test_a_fit_begins_with_weights_as_they_were_learnt(settings, data_dir, tmp_path, prepared_once):
+    """Without what was added to their logits, which the new recipe has for itself; and it says whose they are."""
+    first = msgspec.structs.replace(SMALL, s_logit=0.5, v_logit=0.25)
+    path = train.fit(TWO, first, settings, tmp_path / "first", lambda step, row: None)
+    still = msgspec.structs.replace(SMALL, rate=1e-9, decay=0.0, steps=1, reports=1, s_logit=0.2)
+    wider = replace(TWO, name="wider", train=(*TWO.train, "mitdb/105"))
+    second = train.fit(wider, still, settings, tmp_path / "second", lambda step, row: None, base=path)
+    (before, one), (after, two) = load(path), load(second)
+    added = torch.tensor([0.0, 0.2 - 0.5, -0.25, 0.0, 0.0])
+    for (name, a), b in zip(before.state_dict().items(), after.state_dict().values(), strict=True):
+        torch.testing.assert_close(a + added if name.endswith("head.2.bias") else a, b)
+    assert two["base"]["protocol"] == "two"
+    assert two["base"]["recipe"] == one["recipe"]
+    assert one["base"] == {}
+    assert set(two["data_sha256"]) == {"mitdb/100", "mitdb/119", "mitdb/105"}
+    with pytest.raises(UserError, match="begun with another base"):
+        train.fit(wider, still, settings, tmp_path / "second", lambda step, row: None, resumed=True)
+
+
+def test_data_of_the_base_count_as_learnt_from(settings, data_dir, tmp_path, prepared_once):
+    path = train.fit(TWO, SMALL, settings, tmp_path / "a", lambda step, row: None)
+    fewer = replace(TWO, name="fewer", train=("mitdb/119",))
+    recipe = msgspec.structs.replace(SMALL, steps=1, reports=1)
+    _, origin = load(train.fit(fewer, recipe, settings, tmp_path / "b", lambda step, row: None, base=path))
+    assert set(origin["data_sha256"]) == {"mitdb/100", "mitdb/119"}
+
+
+@pytest.mark.parametrize("held_out", ["validate", "test"])
+def test_weights_that_know_who_is_held_out_are_not_begun_with(
+    held_out, settings, data_dir, tmp_path, monkeypatch, capsys, prepared_once
+):
+    path = train.fit(TWO, SMALL, settings, tmp_path / "a", lambda step, row: None)
+    monkeypatch.setitem(PROTOCOLS, "between-patients", replace(TWO, **{held_out: ("mitdb/119",)}))
+    assert main(["fit", "--from", str(path), "--out", str(tmp_path / "b"), "--device", "cpu"]) == 1
+    said = capsys.readouterr().err
+    assert said == f"ecg-train: --from {path}: has learnt from mitdb/119, whom two holds out\n"
+    assert not (tmp_path / "b").exists()
+
+
+def test_weights_that_have_learnt_every_beat_are_not_begun_with_where_beats_are_parted(
+    settings, data_dir, tmp_path, prepared_once
+):
+    """Nor with those of another parting; with those of the same they are."""
+    recipe = msgspec.structs.replace(SMALL, steps=1, reports=1)
+    parted = replace(TWO, name="parted", test=TWO.train, beats=BeatSplit())
+    whole = train.fit(TWO, recipe, settings, tmp_path / "whole", lambda step, row: None)
+    with pytest.raises(UserError, match=r"has learnt from mitdb/1\d\d, whom parted holds out"):
+        train.fit(parted, recipe, settings, tmp_path / "a", lambda step, row: None, base=whole)
+    same = train.fit(parted, recipe, settings, tmp_path / "same", lambda step, row: None)
+    train.fit(parted, recipe, settings, tmp_path / "b", lambda step, row: None, base=same)
+    other = replace(parted, name="other", beats=BeatSplit(test=0.3))
+    with pytest.raises(UserError, match="whom other holds out"):
+        train.fit(other, recipe, settings, tmp_path / "c", lambda step, row: None, base=same)
+
+
+def test_weights_that_do_not_say_what_they_have_learnt_are_not_begun_with(settings, data_dir, tmp_path):
+    save(tmp_path / "w.safetensors", Network(), {})
+    with pytest.raises(UserError, match="does not say what it has learnt from"):
+        train.fit(TWO, SMALL, settings, tmp_path / "a", lambda step, row: None, base=tmp_path / "w.safetensors")
 
 
 def test_the_command_trains_and_says_where_the_weights_are(settings, data_dir, tmp_path, monkeypatch, capsys):

@@ -5,7 +5,7 @@ import pytest
 
 from monitor.events import FS
 from trainer import composition, waves
-from trainer.rhythms import EARLY, NORMAL, VENTRICULAR, RhythmBeat
+from trainer.episodes import EARLY, NORMAL, VENTRICULAR, RhythmBeat
 from trainer.waves import AFTER, BEFORE, QRS, Aberrancy, OtherP, P
 
 SECONDS = np.arange(-BEFORE, AFTER) / FS
@@ -23,7 +23,8 @@ def piece():
 
 def laid(beats, piece, seed=0):
     pieces = {NORMAL: [piece], VENTRICULAR: []}
-    return composition._laid(beats, pieces, np.random.default_rng(seed), 1.5 + sum(beat.rr for beat in beats))[0]
+    rng = np.random.default_rng(seed)
+    return composition._laid(beats, pieces, rng, 1.5 + sum(beat.rr for beat in beats), OtherP(rng))[0]
 
 
 def test_another_p_wave_leaves_complex_and_t_wave_alone(piece):
@@ -49,6 +50,68 @@ def test_a_p_wave_akin_to_the_sinus_nodes_has_its_shape(piece, monkeypatch):
     assert np.abs(np.array(at)[large] + 0.16).max() < 0.06
 
 
+def test_a_recorded_p_wave_stands_in_the_place_of_the_patients_own(piece):
+    """In heights of the complexes, whatever their sign."""
+    recorded = np.sin(np.linspace(0.0, np.pi, P.stop - P.start))
+    for sign in (1.0, -2.0):
+        changed = OtherP(np.random.default_rng(0), 0.2 * recorded).instead(sign * piece, present=True)
+        np.testing.assert_allclose(changed[P] - waves.line(changed), abs(sign) * 0.2 * recorded, atol=0.01)
+        np.testing.assert_array_equal(changed[P.stop :], sign * piece[P.stop :])
+
+
+def test_a_p_wave_tells_where_it_differs_by_more_than_the_sinus_nodes_do(piece):
+    """Among themselves; and by more than a little, for noise comes on top."""
+    own = (piece[P] - waves.line(piece)).copy()
+
+    def tells(recorded, noise, of=piece):
+        rng = np.random.default_rng(0)
+        pieces = [of + rng.normal(0.0, noise, len(of)) for _ in range(30)]
+        return OtherP(rng, recorded, waves.mean_p(pieces)).tells(pieces) >= 1.0
+
+    other = -0.8 * own
+    assert tells(other, 0.0)
+    assert tells(other, 0.02)
+    assert not tells(other, 0.3)
+    assert not tells(own, 0.0)
+    assert not tells(0.9 * own, 0.0)
+    assert tells(other, 0.0, of=5.0 * piece)
+
+
+@pytest.mark.parametrize("kind", ["lent", "kin", "drawn", "none"])
+def test_a_beat_whose_p_wave_is_exchanged_is_no_quieter_than_another(piece, kind, monkeypatch):
+    """What its own P wave had besides the usual one, by chance, is there."""
+    monkeypatch.setattr(waves, "_KIN", float(kind == "kin"))
+    rng = np.random.default_rng(0)
+    pieces = [piece + rng.normal(0.0, 0.02, len(piece)) for _ in range(200)]
+    lent = 0.2 * np.hanning(P.stop - P.start) if kind == "lent" else None
+    other = OtherP(rng, lent, waves.mean_p(pieces))
+    changed = np.stack([other.instead(one, present=kind != "none")[P] for one in pieces])
+    own = np.stack([one[P] for one in pieces])
+    assert np.std(changed - changed.mean(axis=0)) == pytest.approx(np.std(own - own.mean(axis=0)), rel=0.05)
+    if kind == "lent":
+        np.testing.assert_allclose(changed.mean(axis=0) - waves.line(piece), lent, atol=0.02)
+
+
+def test_a_p_wave_is_seen_where_it_is_more_than_noise(piece):
+    rng = np.random.default_rng(0)
+
+    def seen(share, noise):
+        without = piece.copy()
+        without[P] -= (1.0 - share) * (piece[P] - waves.line(piece))
+        return waves.is_seen([without + rng.normal(0.0, noise, len(piece)) for _ in range(40)])
+
+    assert seen(1.0, 0.02)
+    assert not seen(1.0, 0.2)
+    assert not seen(0.05, 0.001)
+
+
+def test_a_p_wave_akin_does_not_come_back_at_the_other_end():
+    wave = np.arange(1.0, 6.0)
+    assert waves._moved(wave, 2).tolist() == [0, 0, 1, 2, 3]
+    assert waves._moved(wave, -2).tolist() == [3, 4, 5, 0, 0]
+    assert waves._moved(wave, 0).tolist() == wave.tolist()
+
+
 def test_none_is_present_where_none_is_wanted(piece):
     for seed in range(20):
         changed = OtherP(np.random.default_rng(seed)).instead(piece, present=False)
@@ -68,13 +131,26 @@ def test_flutter_keeps_step_with_the_beats(piece, monkeypatch):
     assert np.abs(flutter[: at[0]]).max() == 0.0
 
 
+def test_flutter_goes_on_where_it_was():
+    """After a beat that was conducted later than in step, as if it had not been there."""
+    parts = [waves.Flutter(np.random.default_rng(0), 1.0) for _ in range(2)]
+    whole = parts[0].between(700, 7.0)
+    pieces = np.concatenate([parts[1].between(230, 2.3), parts[1].between(470, 4.7)])
+    np.testing.assert_allclose(pieces, whole, atol=1e-12)
+
+
 def test_fibrillation_is_where_the_atria_fibrillate_and_nowhere_else(piece):
-    sinus = [RhythmBeat(NORMAL, 0.8) for _ in range(10)]
-    fibrillating = [RhythmBeat(NORMAL, 0.8, "none") for _ in range(10)]
-    differs = np.abs(laid([*sinus, *fibrillating], piece) - laid([*sinus, *sinus], piece))
+    """And the P waves are not."""
+    beats = [RhythmBeat(NORMAL, 0.8, p) for p in ("own", "none") for _ in range(10)]
+    rng = np.random.default_rng(0)
+    signal, _, _, share = composition._laid(beats, {NORMAL: [piece], VENTRICULAR: []}, rng, 17.5, OtherP(rng))
     begin = int((1.0 + 8.0) * FS)
-    assert differs[: begin - int(0.3 * FS)].max() == 0.0
-    assert differs[begin + FS :].max() > 0.005
+    assert share[: begin - FS // 4].max() == 0.0
+    assert share[begin + FS // 4 : begin + 7 * FS].min() == pytest.approx(1.0)
+    sinus = laid([RhythmBeat(NORMAL, 0.8)] * 20, piece)
+    differs = np.abs(signal - sinus)
+    assert differs[: begin - FS // 3].max() == 0.0
+    assert differs[begin + FS :].max() > 0.05
 
 
 @pytest.mark.parametrize(("late", "shorter"), [(1.0, 0.0), (0.0, 1.0)])
@@ -94,9 +170,15 @@ def test_aberrancy_is_the_greater_the_earlier(piece, monkeypatch, late, shorter)
         assert very[: P.stop].max() < 1e-3
 
 
-def test_normal_beats_are_never_aberrant(piece, monkeypatch):
+def test_beats_that_the_atria_begin_are_aberrant_and_those_of_the_sinus_node_never(piece, monkeypatch):
+    """Too early ones, and in fibrillation any: by a shape nobody can tell them apart."""
     monkeypatch.setattr(waves, "_ABERRANT", 1.0)
     steady = [RhythmBeat(NORMAL, 0.8)] * 3
-    early, normal = (laid([*steady, RhythmBeat(label, 0.45)], piece) for label in (EARLY, NORMAL))
+    early, normal, fibrillating = (
+        laid([*steady, RhythmBeat(label, 0.45, p)], piece)
+        for label, p in ((EARLY, "own"), (NORMAL, "own"), (NORMAL, "none"))
+    )
     np.testing.assert_array_equal(normal, laid([*steady, RhythmBeat(NORMAL, 0.45)], piece, seed=5))
     assert np.abs(early - normal).max() > 0.03
+    r = int((1.0 + 3 * 0.8 + 0.45) * FS)
+    np.testing.assert_allclose(fibrillating[r : r + FS // 3], early[r : r + FS // 3], atol=1e-9)
