@@ -11,8 +11,8 @@ PARTS := 1 2 3 4
 AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 # Lengths and logits that suit who is learnt from: trainer/LOG.md.
 BETWEEN := --set steps=8000 --set s_logit=0.3
-# What is learnt besides DS1 goes on from its weights: from scratch it is forgotten what that half alone can teach.
-ON := --set steps=1500 --set rate=0.0015 --set s_logit=0.3 --set v_logit=0.3
+# What is learnt besides DS1 goes on from its weights, and half of these is kept: docs/decisions/0018.
+ON := --set steps=1500 --set rate=0.0015 --set base_share=0.5 --set s_logit=0.3
 WITHIN := --set dropout=0.1 --set smoothing=0.02 --set temper=0.15 --set second_lead=0.3 --set vary=0
 
 .PHONY: help demo test check format bench train clean

@@ -41,16 +41,16 @@ class Patient:
     def push(self, event):
         self.alerts += [e for e in self.core.push([event]) if isinstance(e, Alert)]
 
-    def beats(self, labels, rr=0.8, amplitude=1.0, p_wave=0.9, level=Level.GOOD, sure=1.0):
+    def beats(self, labels, rr=0.8, amplitude=1.0, p_wave=0.9, level=Level.GOOD, sure=1.0, rest="Q"):
         """Beats ``rr`` s apart (one number, or one each), reports at every whole second between; ``sure``: probability
-        of their class, Q has the rest."""
+        of their class, ``rest`` has the rest."""
         intervals = [rr] * len(labels) if isinstance(rr, float) else rr
         for label, seconds in zip(labels, intervals, strict=True):
             sample = self.at + round(seconds * FS)
             self.seconds_until(sample)
             interval = None if self.last is None else sample - self.last
             self.push(Verdict(stream="p", seq=1, sample=sample, label=BeatClass(label),
-                              probabilities=tuple(sure if label == name else (1.0 - sure) * (name == "Q")
+                              probabilities=tuple(sure if label == name else (1.0 - sure) * (name == rest)
                                                   for name in "NSVFQ"), rr=interval, level=level,
                               amplitude=amplitude, p_likeness=p_wave, p_amplitude=0.1))  # fmt: skip
             self.at = self.last = sample

@@ -26,7 +26,7 @@ from trainer.feed import Batches, Mixture
 from trainer.origin import begun, origin
 from trainer.pool import orders, prepared
 from trainer.protocols import Protocol
-from trainer.recipe import Amount, Below1, Count, Whole
+from trainer.recipe import Amount, Below1, Count, Share, Whole
 
 _WARM_UP = 40.0
 """Steps over which the rate rises."""
@@ -63,6 +63,10 @@ class Recipe(Mixture, frozen=True, kw_only=True):
     class). Figures that a training reports are without it."""
     v_logit: float = 0.0
     """The same of V."""
+    base_share: Share = 0.0
+    """Share of the weights that the training went on from in those that are written: what they knew of patients unlike
+    those learnt from now is kept (Wortsman et al. 2022, 10.1109/CVPR52688.2022.00780). Figures that a training reports
+    are without it."""
     mixed: bool | None = None
     """Products in bfloat16, weights and sums in float32; None: where the device is made for it (``has_bfloat16``)."""
     reports: Count = 4
@@ -162,12 +166,14 @@ def fit(
     its own, and the first one writes.
 
     Raises:
-        UserError: ``recipe`` asks for patience where nobody is held out; nothing to take up; ``base`` is no weights of
-            this network, or has learnt from who is held out.
+        UserError: ``recipe`` asks for patience where nobody is held out, or for a share of a ``base`` that is not
+            there; nothing to take up; ``base`` is no weights of this network, or has learnt from who is held out.
     """
     rank, count, device = parallel.begin(device or torch.device("cpu"))
     if recipe.patience and not protocol.validate:
         raise UserError(f"--set patience={recipe.patience}: {protocol.name} holds nobody out to choose by")
+    if recipe.base_share and base is None:
+        raise UserError(f"--set base_share={recipe.base_share}: there are no weights --from which to go on")
     if resumed and count > 1:
         raise UserError("--resume: one process alone can be taken up, not torchrun's several")
     first, taken = begun(base, protocol)
@@ -245,6 +251,8 @@ def fit(
     path = out / "weights.safetensors"
     if rank == 0:
         chosen, figures = (best, log[-1 - waited(log)]) if recipe.patience else (kept, log[-1])
+        if first is not None:
+            average(chosen, first.to(device), 1.0 - recipe.base_share)
         chosen.raise_logit(BeatClass.S, recipe.s_logit)
         chosen.raise_logit(BeatClass.V, recipe.v_logit)
         save(path, chosen, origin(protocol, recipe, settings, figures, taken))

@@ -267,6 +267,29 @@ def test_a_fit_begins_with_weights_as_they_were_learnt(settings, data_dir, tmp_p
         train.fit(wider, still, settings, tmp_path / "second", lambda step, row: None, resumed=True)
 
 
+def test_weights_are_written_between_what_was_begun_with_and_what_was_learnt(
+    settings, data_dir, tmp_path, prepared_once
+):
+    path = train.fit(TWO, msgspec.structs.replace(SMALL, s_logit=0.5), settings, tmp_path, lambda step, row: None)
+    before = load(path)[0].state_dict()
+    written = []
+    for share in (0.0, 0.25):
+        recipe = msgspec.structs.replace(SMALL, steps=2, reports=1, base_share=share, s_logit=0.5)
+        written.append(
+            load(train.fit(TWO, recipe, settings, tmp_path / str(share), lambda step, row: None, base=path))[0]
+        )
+    learnt, mixed = (network.state_dict() for network in written)
+    for name, first in before.items():
+        torch.testing.assert_close(mixed[name], 0.25 * first + 0.75 * learnt[name])
+        assert not torch.equal(first, learnt[name])
+
+
+def test_a_share_of_no_weights_is_refused(settings, data_dir, tmp_path):
+    recipe = msgspec.structs.replace(SMALL, base_share=0.5)
+    with pytest.raises(UserError, match="--set base_share=0.5: there are no weights --from which to go on"):
+        train.fit(TWO, recipe, settings, tmp_path / "a", lambda step, row: None)
+
+
 def test_data_of_the_base_count_as_learnt_from(settings, data_dir, tmp_path, prepared_once):
     path = train.fit(TWO, SMALL, settings, tmp_path / "a", lambda step, row: None)
     fewer = replace(TWO, name="fewer", train=("mitdb/119",))

@@ -58,9 +58,10 @@ def test_v_run_is_updated_and_ends_with_the_run(patient):
 def test_a_beat_in_doubt_makes_a_run_only_if_it_is_like_its_neighbours(settings):
     """The likeliest of five classes with less than a half: of one shape with them, or a T wave, or noise."""
 
-    def between(sure, height=1.0):
+    def between(sure, height=1.0, label="V"):
         patient = Patient(settings).beats("NNNN").beats("V", rr=0.7)
-        return patient.beats("V", rr=0.7, sure=sure, amplitude=height).beats("V", rr=0.7)
+        doubt = {"sure": sure} if label == "V" else {"sure": 1.0 - sure, "rest": "V"}
+        return patient.beats(label, rr=0.7, amplitude=height, **doubt).beats("V", rr=0.7)
 
     def after(sure, height=1.0):
         return Patient(settings).beats("NNNN").beats("VV", rr=0.7).beats("V", rr=0.7, sure=sure, amplitude=height)
@@ -69,7 +70,10 @@ def test_a_beat_in_doubt_makes_a_run_only_if_it_is_like_its_neighbours(settings)
     assert "v_run" not in between(0.45, height=-0.6).beats("N").raised()
     assert "v_run" not in between(0.45, height=0.3).beats("N").raised()
     assert "v_run" in between(0.7, height=-0.6).beats("N").raised()
-    assert "v_run" not in between(0.3).beats("N").raised()
+    assert "v_run" not in between(0.2).beats("N").raised()
+    assert between(0.3, label="N").beats("N").raised() == ["v_run"]
+    assert "v_run" not in between(0.3, label="N", height=-0.6).beats("N").raised()
+    assert "v_run" not in between(0.2, label="N").beats("N").raised()
     assert "couplet" not in between(0.45, height=-0.6).beats("N").raised()
     assert after(0.45).beats("N").raised() == ["v_run"]
     assert "couplet" in after(0.45, height=-0.6).beats("N").raised()
@@ -81,14 +85,14 @@ def test_beats_in_doubt_alone_make_no_run(patient):
 
 
 def test_a_beat_in_doubt_does_not_end_a_run(patient):
-    patient.beats("NNNN").beats("VVV", rr=0.7).beats("V", rr=0.7, sure=0.3).beats("V", rr=0.7).beats("NN")
+    patient.beats("NNNN").beats("VVV", rr=0.7).beats("V", rr=0.7, sure=0.2).beats("V", rr=0.7).beats("NN")
     assert patient.told() == [("v_run", "raised"), ("v_run", "updated"), ("v_run", "updated"), ("v_run", "ended")]
 
 
 def test_the_end_of_a_run_is_no_couplet(patient):
-    patient.beats("NNNN").beats("VVV", rr=0.7).beats("V", rr=0.7, sure=0.3).beats("VV", rr=0.7).beats("NN")
+    patient.beats("NNNN").beats("VVV", rr=0.7).beats("V", rr=0.7, sure=0.2).beats("VV", rr=0.7).beats("NN")
     assert patient.raised() == ["v_run"]
-    patient.beats("NNNN").beats("V", rr=0.7, sure=0.3).beats("VV", rr=0.7).beats("NN")
+    patient.beats("NNNN").beats("V", rr=0.7, sure=0.2).beats("VV", rr=0.7).beats("NN")
     assert patient.raised() == ["v_run", "couplet"]
 
 
@@ -150,7 +154,7 @@ def test_where_every_beat_is_ventricular_there_is_nothing_to_be_faster_than(pati
 def test_fusion_beats_alone_are_no_tachycardia(patient):
     patient.beats("NNNN").beats("F" * 8, rr=0.5)
     assert "vt" not in patient.raised()
-    patient.beats("VFVFV", rr=0.5)
+    patient.beats("VVFVV", rr=0.5)
     assert patient.raised()[-1] == "vt"
 
 
