@@ -10,7 +10,8 @@ PARTS := 1 2 3 4
 # Modules of tests side by side, the slow ones first: half of them wait for clocks. Four at the most, for memory.
 AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 # Lengths and logits that suit who is learnt from: trainer/LOG.md.
-BETWEEN := --set steps=8000 --set s_logit=0.3
+BETWEEN := --set steps=8000
+AGAIN := --set steps=1500 --set rate=0.002
 # What is learnt besides DS1 goes on from its weights, and half of these is kept: docs/decisions/0018.
 ON := --set steps=1500 --set rate=0.0015 --set base_share=0.5 --set s_logit=0.3
 WITHIN := --set dropout=0.1 --set smoothing=0.02 --set temper=0.15 --set second_lead=0.3 --set vary=0
@@ -57,7 +58,8 @@ format: $(READY_DEV) ## lay the code out
 bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 	$(BIN)/python -m bench.accuracy_rpeaks
 	$(BIN)/python -m bench.rpeaks_speed
-	for seed in $(SEEDS); do $(BIN)/ecg-train fit --final $(BETWEEN) --set seed=$$seed --out runs/ds1-$$seed || exit 1; done
+	for seed in $(SEEDS); do $(BIN)/ecg-train fit --final $(BETWEEN) --set seed=$$seed --out runs/first-$$seed || exit 1; done
+	for seed in $(SEEDS); do $(BIN)/ecg-train fit --final --from runs/first-$$seed/weights.safetensors $(AGAIN) --set seed=$$seed --out runs/ds1-$$seed || exit 1; done
 	$(BIN)/python -m bench.accuracy_beats $(foreach seed,$(SEEDS),runs/ds1-$(seed))
 	for seed in $(SEEDS); do $(BIN)/python -m bench.fibrillation_beats --weights runs/ds1-$$seed/weights.safetensors || exit 1; done
 	$(BIN)/python -m bench.fibrillation_beats
@@ -76,7 +78,8 @@ bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
 
 train: $(READY) ## weights such as ship, anew, by the recipe of now (half an hour; by a CPU without bfloat16 nearly one)
 	$(BIN)/ecg-train qrs --out runs/qrs.safetensors
-	$(BIN)/ecg-train fit --final $(BETWEEN) --out runs/ds1-0
+	$(BIN)/ecg-train fit --final $(BETWEEN) --out runs/first-0
+	$(BIN)/ecg-train fit --final --from runs/first-0/weights.safetensors $(AGAIN) --out runs/ds1-0
 	$(BIN)/ecg-train fit --protocol everything --from runs/ds1-0/weights.safetensors $(ON) --out runs/everything
 
 clean: ## what was made here

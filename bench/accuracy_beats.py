@@ -1,11 +1,14 @@
 """Beat classes of patients not seen, beside what is published.
 
     for seed in 0 1 2 3 4; do
-        ecg-train fit --final --set steps=5000 --set s_logit=0.6 --set seed=$seed --out runs/ds1-$seed
+        ecg-train fit --final --set steps=8000 --set seed=$seed --out runs/first-$seed
+        ecg-train fit --final --from runs/first-$seed/weights.safetensors --set steps=1500 --set rate=0.002 \
+            --set seed=$seed --out runs/ds1-$seed
     done
     python -m bench.accuracy_beats runs/ds1-*
     for part in 1 2 3 4; do
-        ecg-train fit --protocol svdb-$part --set steps=3600 --set s_logit=0.3 --set v_logit=0.3 --out runs/svdb-$part
+        ecg-train fit --protocol svdb-$part --from runs/ds1-0/weights.safetensors --set steps=1500 --set rate=0.0015 \
+            --set base_share=0.5 --set s_logit=0.3 --out runs/svdb-$part
     done
     python -m bench.accuracy_beats --parts runs/svdb-*
 
