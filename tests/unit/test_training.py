@@ -286,7 +286,7 @@ def test_weights_are_written_between_what_was_begun_with_and_what_was_learnt(
 
 def test_a_share_of_no_weights_is_refused(settings, data_dir, tmp_path):
     recipe = msgspec.structs.replace(SMALL, base_share=0.5)
-    with pytest.raises(UserError, match="--set base_share=0.5: there are no weights --from which to go on"):
+    with pytest.raises(UserError, match=r"--set base_share=0\.5: there are no weights --from which to go on"):
         train.fit(TWO, recipe, settings, tmp_path / "a", lambda step, row: None)
 
 
