@@ -55,7 +55,7 @@ format: $(READY_DEV) ## lay the code out
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY_BENCH) ## accuracy and speed beside the peers (four hours)
+bench: $(READY_BENCH) ## accuracy and speed beside the peers (five hours)
 	$(BIN)/python -m bench.accuracy_rpeaks
 	$(BIN)/python -m bench.rpeaks_speed
 	for seed in $(SEEDS); do $(BIN)/ecg-train fit --final $(BETWEEN) --set seed=$$seed --out runs/first-$$seed || exit 1; done

@@ -110,7 +110,7 @@ def _run(patient: Patient, kind: str, settings: AlarmSettings) -> list[Seen]:
     is made up for by the others and is like the one before or behind it, or it is a T wave, or noise, between two. Once
     the alert is there, one in doubt does not end it."""
     if patient.holds(kind):
-        return tail(patient, is_v)
+        return tail(patient, lambda beat: is_v(beat) or beat.v >= settings.v_run_least)
     run = tail(patient, lambda beat: beat.v >= settings.v_run_least)
     last = run[-settings.v_run_beats :]
     if not last or sum(beat.v for beat in last) < settings.v_run_mean * len(last):

@@ -89,6 +89,15 @@ def test_a_beat_in_doubt_does_not_end_a_run(patient):
     assert patient.told() == [("v_run", "raised"), ("v_run", "updated"), ("v_run", "updated"), ("v_run", "ended")]
 
 
+def test_a_beat_in_doubt_that_is_called_otherwise_does_not_end_a_run(patient):
+    """Whether it comes when the alert is there already, or makes it."""
+    doubt = {"rr": 0.7, "sure": 0.7, "rest": "V"}
+    patient.beats("NNNN").beats("VV", rr=0.7).beats("N", **doubt).beats("V", rr=0.7)
+    patient.beats("N", rr=0.6, sure=0.7, rest="V").beats("NN")
+    assert patient.told()[:2] == [("v_run", "raised"), ("v_run", "updated")]
+    assert [a.value for a in patient.alerts if a.kind == "v_run"][:2] == [3.0, 4.0]
+
+
 def test_the_end_of_a_run_is_no_couplet(patient):
     patient.beats("NNNN").beats("VVV", rr=0.7).beats("V", rr=0.7, sure=0.2).beats("VV", rr=0.7).beats("NN")
     assert patient.raised() == ["v_run"]
