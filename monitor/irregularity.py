@@ -1,10 +1,11 @@
-"""How probably the last beats are atrial fibrillation: irregular RR intervals, and no P wave.
+"""How probably the last beats are atrial fibrillation: irregular RR intervals, no P wave, and no ectopic beats instead.
 
-The measures are of the literature's kinds: differences of successive intervals (RMSSD, pNN), Shannon entropy of the
-intervals and turning points (Dash 2009, Ann Biomed Eng 37:1701), the map of successive differences (Lian 2011,
-Am J Cardiol 107:614), here all relative to the median interval; and of the stretch before the QRS complexes its
-likeness to the patient's average and that average's height. Deviations: intervals beside a ventricular beat are left
-out instead of the beat's being interpolated; a logistic function of all measures decides instead of one threshold each.
+The measures are of the literature's kinds: differences of successive intervals (pNN), turning points (Dash 2009, Ann
+Biomed Eng 37:1701), the map of successive differences (Lian 2011, Am J Cardiol 107:614), here all relative to the
+median interval; of the stretch before the QRS complexes its likeness to the patient's average and that average's
+height; and how probably the beats are supraventricular ones, which make a sinus rhythm irregular, too. Deviations:
+intervals beside a ventricular beat are left out instead of the beat's being interpolated, and what all intervals change
+by is told beside; a logistic function of all measures decides instead of one threshold each.
 """
 
 import math
@@ -16,29 +17,24 @@ import numpy as np
 from monitor.events import FS, BeatClass
 
 MEASURES = (
-    "rmssd",
     "pnn10",
-    "pnn20",
+    "upper_quartile",
     "lag_2",
     "turning",
-    "entropy",
     "cells",
+    "change",
     "rate",
     "supraventricular",
     "p_likeness",
-    "p_likeness_mean",
     "p_amplitude",
 )
 """Names of what is measured, in order."""
 LEAST = 12
 """Intervals without which nothing is said."""
-_BINS = 14
-_RANGE = (0.4, 1.8)
-"""Median intervals between which the entropy's bins lie."""
 _CELL = 0.08
 """Median intervals: width of the cells of the map."""
-_CAP = 0.6
-"""Median intervals: a difference beyond this counts for no more, so that one pause is no irregularity."""
+_MOST = 1.5
+"""Mean intervals: all of them together change by no more."""
 
 _SINUS_OR_ATRIAL = (BeatClass.N, BeatClass.S)
 
@@ -48,6 +44,8 @@ class Judged(Protocol):
 
     @property
     def label(self) -> BeatClass: ...
+    @property
+    def s(self) -> float: ...
     @property
     def rr(self) -> int | None: ...
     @property
@@ -71,24 +69,20 @@ def measure(beats: Sequence[Judged]) -> list[float] | None:
     threes = pairs[1:] & pairs[:-1]
     n = max(int(threes.sum()), 1)
     first, second = steps[:-1][threes], steps[1:][threes]
-    counts = np.histogram(np.clip(rr[good] / middle, *_RANGE), _BINS, _RANGE)[0] / good.sum()
-    filled = counts[counts > 0]
     cells = set(zip(np.round(first / _CELL).tolist(), np.round(second / _CELL).tolist(), strict=True))
-    likeness = np.array([beat.p_likeness for beat, is_own in zip(beats, own, strict=True) if is_own])
-    height = np.median([beat.p_amplitude for beat, is_own in zip(beats, own, strict=True) if is_own])
+    known = rr > 0.0
+    own_beats = [beat for beat, is_own in zip(beats, own, strict=True) if is_own]
     return [
-        math.sqrt(float(np.mean(np.minimum(d, _CAP) ** 2))),
         float(np.mean(d > 0.1)),
-        float(np.mean(d > 0.2)),
+        float(np.quantile(d, 0.75)),
         float(np.median(np.abs(first + second))) if threes.any() else 0.0,
         float(np.sum(first * second < 0)) / n,
-        -float(np.sum(filled * np.log(filled))),
         len(cells) / n,
+        min(float(np.mean(np.abs(np.diff(rr))[known[1:] & known[:-1]])) / float(np.mean(rr[known])), _MOST),
         60.0 * FS / middle / 100.0,
-        float(np.mean([beat.label is BeatClass.S for beat in beats])),
-        float(np.median(likeness)),
-        float(np.mean(likeness)),
-        math.log(float(height) + 0.01),
+        float(np.mean([beat.s for beat in own_beats])),
+        float(np.median([beat.p_likeness for beat in own_beats])),
+        math.log(float(np.median([beat.p_amplitude for beat in own_beats])) + 0.01),
     ]
 
 

@@ -1,14 +1,15 @@
 """Fits the weights of `[alarms] af_weights`: how probably a stretch of beats is atrial fibrillation.
 
-The examples are what the live pipeline makes of challenge2017's strips of 30 s and more and of mitdb's DS1 in windows
-of 45 s, of which the reference says AF throughout or not at all (flutter is left out). A ridge-penalised logistic
-regression, by Newton's method.
+The examples are what the live pipeline makes of challenge2017's strips and of mitdb's DS1 in windows of 45 s, of which
+the reference says AF throughout or not at all (flutter is left out). A ridge-penalised logistic regression, by Newton's
+method. Judged are strips of 30 s and more, as the benchmark judges them.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from monitor import irregularity
 from monitor.config import Settings
@@ -45,27 +46,40 @@ def verdicts(record: str, settings: Settings) -> tuple[list[Verdict], float]:
     return found, seconds
 
 
-def examples(settings: Settings) -> tuple[Doubles, Doubles, Doubles, list[str]]:
-    """Measures [n, measure], whether AF [n], weight [n], record [n]."""
+class Examples(Struct, frozen=True):
+    x: Doubles
+    """[n, measure]"""
+    af: Doubles
+    """[n], 1 or 0"""
+    weights: Doubles
+    """[n]"""
+    judged: npt.NDArray[np.bool_]
+    """[n]: a strip of 30 s and more."""
+    records: list[str]
+    """[n]"""
+
+
+def examples(settings: Settings) -> Examples:
     x: list[list[float]] = []
     y: list[float] = []
     weights: list[float] = []
+    judged: list[bool] = []
     names: list[str] = []
 
-    def add(record: str, beats: list[Verdict], af: bool, weight: float) -> None:
+    def add(record: str, beats: list[Verdict], af: bool, weight: float, seconds: float) -> None:
         measured = irregularity.measure(beats)
         if measured is not None:
             x.append(measured)
             y.append(float(af))
             weights.append(weight)
+            judged.append(record.startswith("challenge2017/") and seconds >= _STRIP_S)
             names.append(record)
 
     folder = next(f / "challenge2017" for f in physionet.folders(settings.data) if (f / "challenge2017").is_dir())
     for line in (folder / "REFERENCE.csv").read_text("utf-8").split():
         name, truth = line.split(",")
         beats, seconds = verdicts(f"challenge2017/{name}", settings)
-        if seconds >= _STRIP_S:
-            add(f"challenge2017/{name}", beats, truth == "A", 1.0)
+        add(f"challenge2017/{name}", beats, truth == "A", 1.0, seconds)
     for name in DS1:
         record = f"mitdb/{name}"
         beats, seconds = verdicts(record, settings)
@@ -78,8 +92,8 @@ def examples(settings: Settings) -> tuple[Doubles, Doubles, Doubles, list[str]]:
             if "AFL" in there or ("AFIB" in there and len(there) > 1):
                 continue
             window = [beat for beat in beats if first * FS <= beat.sample < last * FS]
-            add(record, window, "AFIB" in there, _DS1_WEIGHT)
-    return np.array(x), np.array(y), np.array(weights), names
+            add(record, window, "AFIB" in there, _DS1_WEIGHT, _WINDOW_S)
+    return Examples(np.array(x), np.array(y), np.array(weights), np.array(judged), names)
 
 
 def fit(x: Doubles, y: Doubles, weights: Doubles) -> Doubles:
@@ -101,18 +115,19 @@ def fit(x: Doubles, y: Doubles, weights: Doubles) -> Doubles:
 
 def run(settings: Settings, tell: Callable[[str], None]) -> None:
     """Cross-validates by record, then prints the line for config.toml."""
-    x, y, weights, names = examples(settings)
+    known = examples(settings)
+    x, y, weights = known.x, known.af, known.weights
     part = {
-        name: k % _FOLDS for k, name in enumerate(np.random.default_rng(0).permutation(sorted(set(names))).tolist())
+        name: k % _FOLDS
+        for k, name in enumerate(np.random.default_rng(0).permutation(sorted(set(known.records))).tolist())
     }
-    parts = np.array([part[name] for name in names])
+    parts = np.array([part[name] for name in known.records])
     p = np.zeros(len(y))
     for k in range(_FOLDS):
         own = parts == k
         found = fit(x[~own], y[~own], weights[~own])
         p[own] = 1.0 / (1.0 + np.exp(-(x[own] @ found[1:] + found[0])))
-    strips = np.array([name.startswith("challenge2017/") for name in names])
-    af, called = y[strips] > 0, p[strips] >= settings.alarms.af_from
-    f1 = 2 * np.sum(af & called) / max(np.sum(af) + np.sum(called), 1)
-    tell(f"{int(strips.sum())} strips, {int(af.sum())} of them AF; held out: F1 {f1:.3f}")
+    af, called = y[known.judged] > 0, p[known.judged] >= settings.alarms.af_from
+    f1 = 2.0 * float(np.sum(af & called)) / max(float(np.sum(af)) + float(np.sum(called)), 1.0)
+    tell(f"{len(af)} strips of 30 s and more, {int(af.sum())} of them AF; held out: F1 {f1:.3f}")
     tell(f"af_weights = {np.round(fit(x, y, weights), 3).tolist()}")

@@ -15,10 +15,11 @@ class Beat:
     label: BeatClass = BeatClass.N
     p_likeness: float = 0.9
     p_amplitude: float = 0.12
+    s: float = 0.01
 
 
-def beats(intervals, p_likeness=0.9):
-    return [Beat(None)] + [Beat(round(rr * FS), p_likeness=p_likeness) for rr in intervals]
+def beats(intervals, p_likeness=0.9, s=0.01):
+    return [Beat(None)] + [Beat(round(rr * FS), p_likeness=p_likeness, s=s) for rr in intervals]
 
 
 def named(found):
@@ -28,7 +29,7 @@ def named(found):
 
 def test_a_regular_rhythm_is_all_zeros():
     found = named(irregularity.measure(beats([0.8] * 60)))
-    for name in ("rmssd", "pnn10", "pnn20", "lag_2", "turning", "entropy"):
+    for name in ("pnn10", "upper_quartile", "lag_2", "turning", "change"):
         assert found[name] == pytest.approx(0.0, abs=1e-12)
     assert found["rate"] == pytest.approx(0.75)
     assert found["p_likeness"] == 0.9
@@ -52,7 +53,10 @@ def test_intervals_beside_a_ventricular_beat_are_left_out():
         )
         for k in range(60)
     ]
-    assert named(irregularity.measure(regular + ectopic))["rmssd"] == pytest.approx(0.0, abs=1e-12)
+    found = named(irregularity.measure(regular + ectopic))
+    assert found["pnn10"] == found["upper_quartile"] == pytest.approx(0.0, abs=1e-12)
+    # 12 of them in 99 differences change by 0.3, 0.6 and 0.3 s, the mean interval being 0.8 s.
+    assert found["change"] == pytest.approx(12 * 1.2 / 99 / 0.8, rel=0.05)
 
 
 def test_too_few_intervals_say_nothing():
@@ -75,3 +79,9 @@ def test_a_p_wave_speaks_against_it(settings):
     intervals = np.random.default_rng(2).uniform(0.55, 0.9, 80)
     with_p, without = (irregularity.probability(beats(intervals, p), settings.alarms.af_weights) for p in (0.95, 0.0))
     assert with_p < without
+
+
+def test_ectopic_beats_speak_against_it(settings):
+    intervals = np.random.default_rng(3).uniform(0.55, 0.9, 80)
+    few, many = (irregularity.probability(beats(intervals, s=s), settings.alarms.af_weights) for s in (0.01, 0.3))
+    assert many < few - 0.2
