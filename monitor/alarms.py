@@ -229,9 +229,9 @@ def _note_beat(patient: Patient, event: Verdict, settings: AlarmSettings) -> Non
         patient.qrs = event.sample
     trusted = event.rr is not None and event.sample - event.rr >= patient.usable_since
     rr = event.rr if trusted else None
-    _, s, v, f, _ = event.probabilities
+    v, f = event.probabilities[2], event.probabilities[3]
     patient.beats.append(
-        Seen(event.sample, event.label, rr, s, v, f, event.amplitude, event.p_likeness, event.p_amplitude, good)
+        Seen(event.sample, event.label, rr, v, f, event.amplitude, event.p_likeness, event.p_amplitude, good)
     )
     del patient.beats[:-MEMORY]
 

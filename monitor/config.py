@@ -203,7 +203,7 @@ class AlarmSettings(_Section, frozen=True, kw_only=True):
     af_until: Share
     af_clear_reports: Count
     af_every_s: Count
-    af_weights: Annotated[tuple[float, ...], Meta(min_length=11, max_length=11)]
+    af_weights: Annotated[tuple[float, ...], Meta(min_length=10, max_length=10)]
     irregular_s: Positive
     irregular_from: Share
     rate_clear_beats: Count

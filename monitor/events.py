@@ -209,11 +209,6 @@ class Verdict(StreamEvent, frozen=True, kw_only=True):
     p_amplitude: float
     """As the beat's."""
 
-    @property
-    def s(self) -> float:
-        """Probability of a supraventricular beat."""
-        return self.probabilities[1]
-
 
 class Acknowledge(StreamEvent, frozen=True, kw_only=True):
     """A person has seen an alert. Comes to the alarms from outside of the links."""

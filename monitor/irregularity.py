@@ -1,11 +1,11 @@
-"""How probably the last beats are atrial fibrillation: irregular RR intervals, no P wave, and no ectopic beats instead.
+"""How probably the last beats are atrial fibrillation: RR intervals that are irregular by themselves, and no P wave.
 
 The measures are of the literature's kinds: differences of successive intervals (pNN), turning points (Dash 2009, Ann
 Biomed Eng 37:1701), the map of successive differences (Lian 2011, Am J Cardiol 107:614), here all relative to the
-median interval; of the stretch before the QRS complexes its likeness to the patient's average and that average's
-height; and how probably the beats are supraventricular ones, which make a sinus rhythm irregular, too. Deviations:
-intervals beside a ventricular beat are left out instead of the beat's being interpolated, and what all intervals change
-by is told beside; a logistic function of all measures decides instead of one threshold each.
+median interval; and of the stretch before the QRS complexes its likeness to the patient's average and that average's
+height. Deviations: intervals beside a ventricular beat are left out instead of the beat's being interpolated, but the
+mean change of all intervals, these too, is a measure of its own: what it has more is irregular by ectopic beats and
+pauses; a logistic function of all measures decides instead of one threshold each.
 """
 
 import math
@@ -24,7 +24,6 @@ MEASURES = (
     "cells",
     "change",
     "rate",
-    "supraventricular",
     "p_likeness",
     "p_amplitude",
 )
@@ -33,8 +32,8 @@ LEAST = 12
 """Intervals without which nothing is said."""
 _CELL = 0.08
 """Median intervals: width of the cells of the map."""
-_MOST = 1.5
-"""Mean intervals: all of them together change by no more."""
+_CAP = 0.6
+"""Median intervals: a single change counts for no more, so that one pause among all intervals says little."""
 
 _SINUS_OR_ATRIAL = (BeatClass.N, BeatClass.S)
 
@@ -44,8 +43,6 @@ class Judged(Protocol):
 
     @property
     def label(self) -> BeatClass: ...
-    @property
-    def s(self) -> float: ...
     @property
     def rr(self) -> int | None: ...
     @property
@@ -78,9 +75,8 @@ def measure(beats: Sequence[Judged]) -> list[float] | None:
         float(np.median(np.abs(first + second))) if threes.any() else 0.0,
         float(np.sum(first * second < 0)) / n,
         len(cells) / n,
-        min(float(np.mean(np.abs(np.diff(rr))[known[1:] & known[:-1]])) / float(np.mean(rr[known])), _MOST),
+        float(np.mean(np.minimum(np.abs(steps[known[1:] & known[:-1]]), _CAP))),
         60.0 * FS / middle / 100.0,
-        float(np.mean([beat.s for beat in own_beats])),
         float(np.median([beat.p_likeness for beat in own_beats])),
         math.log(float(np.median([beat.p_amplitude for beat in own_beats])) + 0.01),
     ]

@@ -24,10 +24,9 @@ class Seen(Struct, frozen=True, array_like=True):
     sample: int
     label: BeatClass
     rr: int | None
-    s: float
     v: float
     f: float
-    """Probabilities of a supraventricular, of a ventricular and of a fusion beat."""
+    """Probabilities of a ventricular and of a fusion beat."""
     amplitude: float
     """mV, signed."""
     p_likeness: float

@@ -326,7 +326,7 @@ def test_two_processes_learn_together(settings, data_dir, tmp_path):
     script = tmp_path / "two.py"
     script.write_text(
         "from monitor import config\nfrom pathlib import Path\nfrom trainer import train\n"
-        "from test_training import SMALL, TWO\n"
+        "from trainings import SMALL, TWO\n"
         "if __name__ == '__main__':\n"
         f"    out = Path({str(tmp_path)!r})\n"
         "    train.fit(TWO, SMALL, config.load(None), out, lambda step, row: print(step), processes=1)\n"
