@@ -91,9 +91,9 @@ _FEWEST_CLEAR = 14
 """Samples behind it before averages are compared."""
 _ENOUGH = 0.5
 """Share of the early beats of late that are to be in every sample of their average that is compared."""
-_EARLY_KEPT = 1.0 - _RATE / 2.0
-"""Weight that an early beat keeps from one to the next: as many as make an average that is settled. Where none has been
-free of a T wave for a while, at another rate, nothing is known."""
+_EARLY_KEPT = 0.995
+"""Weight that an early beat keeps from one to the next: half after 140, two minutes of a fast rhythm. Where none has
+been free of a T wave for longer, at another rate, nothing is known; but a paroxysm takes nothing away."""
 _LATE, _PAUSE, _EARLY = 0, 1, 2
 
 FIELDS = [

@@ -127,6 +127,16 @@ def test_what_was_known_of_early_beats_at_another_rate_is_forgotten():
     assert np.abs(later[:, [AT["early_place"], AT["early_pause_place"]]]).max() < 0.6
 
 
+def test_what_is_known_of_early_beats_outlasts_a_paroxysm():
+    """Half a minute in which no P wave is free of the T wave before it."""
+    slow = [(1.0, "sinus"), (1.0, "sinus"), (0.8, "ectopic")] * 30
+    fast = [(0.45 + 0.02 * (-1) ** k, "sinus") for k in range(60)]
+    p_of = {"sinus": p_wave(0.1, 0.15), "ectopic": p_wave(-0.1, 0.13)}
+    f, _ = see([*slow, *fast, *slow[:3]], 1, p_of, t_after=0.27, settled=False)
+    assert (f[-3:, AT["early_pause_apart"]] > 1.5).all()
+    assert np.sign(f[-3:, AT["early_pause_place"]]).tolist() == [-1.0, -1.0, 1.0]
+
+
 UNEVEN = tuple(np.random.default_rng(1).lognormal(-0.29, 0.25, 60))
 """s: as fibrillation has them."""
 
