@@ -10,9 +10,10 @@ the focus's too; so a third average weighs beats by how late they are.
 One P wave hardly rises over the noise, an average does. So it is also told how far the early beats' average is from
 that of the late ones, and from that after pauses, over what noise would do to averages; and to which of two a beat's P
 wave is nearer, by the logarithm of the ratio of their likelihoods if all that is left is noise (Neyman & Pearson 1933,
-10.1098/rsta.1933.0009; deviation: per sample, since samples are not independent). What comes early has the end of the T
-wave before where what comes late has none; so for these each sample of the early beats' average is of those alone
-whose T wave is over there, and compared is only what lies behind that of the beat at hand. (All this project's own.)
+10.1098/rsta.1933.0009; deviation: per sample, since samples are not independent). What comes early, or at a high rate,
+has the end of the T wave before where what comes late has none; so for these each sample of an average is of those
+beats alone whose T wave is over there, and compared is only what lies behind that of the beat at hand. (All this
+project's own.)
 
 Laws: made of the past alone; ``measure`` changes nothing, ``learn`` takes the beat in.
 """
@@ -91,9 +92,9 @@ _FEWEST_CLEAR = 14
 """Samples behind it before averages are compared."""
 _ENOUGH = 0.5
 """Share of the early beats of late that are to be in every sample of their average that is compared."""
-_EARLY_KEPT = 1.0 - _RATE / 2.0
-"""Weight that an early beat keeps from one to the next: as many as make an average that is settled. Where none has been
-free of a T wave for a while, at another rate, nothing is known."""
+_FREE_KEPT = 0.995
+"""Weight that a beat keeps in averages free of T waves from one late or early beat to the next: half after 140. What is
+known outlasts a paroxysm of some tens of beats; where none has been free for minutes, at another rate, nothing is."""
 _LATE, _PAUSE, _EARLY = 0, 1, 2
 
 FIELDS = [
@@ -102,8 +103,8 @@ FIELDS = [
     ("p_beats", "f8", (3,)),  # in each; of those after pauses the sum of weights
     ("p_error", "f8", (2,)),  # mean square difference from the first two
     ("p_measured", "f8", (2,)),  # differences in each mean; of those after pauses the sum of weights
-    ("p_early", "f8", (LENGTH,)),  # of early beats, each where no T wave lies in it, in template sizes
-    ("p_early_beats", "f8", (LENGTH,)),  # in each of its samples, the sum of weights
+    ("p_free", "f8", (3, LENGTH)),  # the same of each beat where no T wave lies in it
+    ("p_free_beats", "f8", (3, LENGTH)),  # in each of their samples, the sum of weights
 ]
 """Of one stream's state."""
 
@@ -170,12 +171,11 @@ def measure(
         error = math.sqrt(mean_square(p, s.p_waves[_PAUSE], 0, LENGTH, 0))
         f[9] = likeness(p, s.p_waves[_PAUSE], 0, LENGTH, 0)
         f[10] = log_ratio(error + _LEAST_ERROR, math.sqrt(s.p_error[_PAUSE]) + _LEAST_ERROR)
-    first = max(math.ceil(clear), _common(s))
-    if first <= LENGTH - _FEWEST_CLEAR:
-        if s.p_measured[_LATE] >= _FEWEST:
-            f[11], f[12] = _between(s, p, _LATE, min(s.p_beats[_LATE], _SETTLED), first)
-        if s.p_measured[_PAUSE] > _LEAST_WEIGHT:
-            f[13], f[14] = _between(s, p, _PAUSE, s.p_beats[_PAUSE], first)
+    clear_of_t = max(math.ceil(clear), _known(s, _EARLY, _FEWEST + 1.0))
+    if s.p_measured[_LATE] >= _FEWEST:
+        f[11], f[12] = _between(s, p, _LATE, max(clear_of_t, _known(s, _LATE, _FEWEST + 1.0)))
+    if s.p_measured[_PAUSE] > _LEAST_WEIGHT:
+        f[13], f[14] = _between(s, p, _PAUSE, max(clear_of_t, _known(s, _PAUSE, _LEAST_WEIGHT)))
     return p, _flat(beat, r, scale)
 
 
@@ -188,11 +188,12 @@ def clear_from(rr: float, lateness: float) -> float:
 
 
 @compiled
-def _common(s: Any) -> int:
-    """Sample of the early average from which enough beats are in it; LENGTH: there is none."""
-    enough = max(_FEWEST + 1.0, _ENOUGH * s.p_early_beats[LENGTH - 1])
+def _known(s: Any, which: int, least: float) -> int:
+    """Sample of an average free of T waves from which beats enough are in it, ``least`` at the least; LENGTH: there is
+    none."""
+    enough = max(least, _ENOUGH * s.p_free_beats[which, LENGTH - 1])
     for n in range(LENGTH):
-        if s.p_early_beats[n] >= enough:
+        if s.p_free_beats[which, n] >= enough:
             return n
     return LENGTH
 
@@ -210,12 +211,14 @@ def _level(wave: Doubles, first: int) -> None:
 
 
 @compiled
-def _between(s: Any, p: Doubles, which: int, beats: float, first: int) -> tuple[float, float]:
-    """How far apart the averages of the early beats and of others, of so many ``beats``, are from sample ``first`` on:
-    as a logarithm, over what noise would do. And which of them a P wave is nearer to: below zero the others', above it
-    the early ones'."""
-    step = s.p_early - s.p_waves[which]
-    off = p - 0.5 * (s.p_early + s.p_waves[which])
+def _between(s: Any, p: Doubles, which: int, first: int) -> tuple[float, float]:
+    """How far apart the averages of the early beats and of others are from sample ``first`` on: as a logarithm, over
+    what noise would do. And which of them a P wave is nearer to: below zero the others', above it the early ones'.
+    Zeros where too little is free of T waves."""
+    if first > LENGTH - _FEWEST_CLEAR:
+        return 0.0, 0.0
+    step = s.p_free[_EARLY] - s.p_free[which]
+    off = p - 0.5 * (s.p_free[_EARLY] + s.p_free[which])
     _level(step, first)
     _level(off, first)
     apart = 0.0
@@ -225,7 +228,8 @@ def _between(s: Any, p: Doubles, which: int, beats: float, first: int) -> tuple[
         nearer += step[n] * off[n]
     samples = LENGTH - first
     error = s.p_error[which] + _LEAST_ERROR**2
-    noise = error * (1.0 / min(s.p_early_beats[first], _SETTLED) + 1.0 / beats)
+    early, others = s.p_free_beats[_EARLY, first], s.p_free_beats[which, first]
+    noise = error * (1.0 / min(early, _SETTLED) + 1.0 / min(others, _SETTLED))
     far = 0.5 * math.log((apart / samples + _LEAST_ERROR**2) / noise)
     return min(max(far, _LEAST_APART), _MOST_APART), min(max(nearer / samples / error, -_MOST_PLACE), _MOST_PLACE)
 
@@ -248,13 +252,15 @@ def _move_error(s: Any, which: int, p: Doubles, weight: float, slowest: float) -
 
 
 @compiled
-def _move_early(s: Any, flat: Doubles, clear: float) -> None:
-    """The average of early beats where this one has no T wave towards it."""
+def _move_free(s: Any, which: int, flat: Doubles, clear: float, kept: float, weight: float, slowest: float) -> None:
+    """An average free of T waves towards this beat where that is, the beat counting ``weight`` and those before it
+    ``kept`` of what they did."""
     for n in range(LENGTH):
-        s.p_early_beats[n] *= _EARLY_KEPT
-    for n in range(max(math.ceil(clear), 0), LENGTH):
-        s.p_early_beats[n] += 1.0
-        s.p_early[n] += max(1.0 / s.p_early_beats[n], _RATE) * (flat[n] - s.p_early[n])
+        s.p_free_beats[which, n] *= kept
+        if n >= clear and weight > 0.0:
+            s.p_free_beats[which, n] += weight
+            rate = max(weight / s.p_free_beats[which, n], slowest)
+            s.p_free[which, n] += rate * (flat[n] - s.p_free[which, n])
 
 
 @compiled
@@ -282,12 +288,12 @@ def learn(
         _move_error(s, _LATE, p, 1.0, _ERROR_RATE)
     s.p_beats[which] += 1.0
     _move(s, which, p, max(1.0 / s.p_beats[which], _RATE))
-    if which == _EARLY:
-        _move_early(s, flat, clear)
+    _move_free(s, which, flat, clear, _FREE_KEPT, 1.0, _RATE)
+    weight = min(max(lateness, 0.0) / _CLEARLY, 1.0) ** 2
     s.p_beats[_PAUSE] *= _PAUSE_KEPT
     s.p_measured[_PAUSE] *= _PAUSE_KEPT
-    if lateness > 0.0:
-        weight = min(lateness / _CLEARLY, 1.0) ** 2
+    _move_free(s, _PAUSE, flat, clear, _PAUSE_KEPT, weight, 0.0)
+    if weight > 0.0:
         settled = s.p_beats[_PAUSE] > _LEAST_WEIGHT
         s.p_beats[_PAUSE] += weight
         if settled:

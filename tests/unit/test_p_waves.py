@@ -127,6 +127,27 @@ def test_what_was_known_of_early_beats_at_another_rate_is_forgotten():
     assert np.abs(later[:, [AT["early_place"], AT["early_pause_place"]]]).max() < 0.6
 
 
+def test_what_is_known_of_early_beats_outlasts_a_paroxysm():
+    """Half a minute in which no P wave is free of the T wave before it, after some minutes of ectopic beats."""
+    slow = [(1.0, "sinus"), (1.0, "sinus"), (0.8, "ectopic")] * 60
+    fast = [(0.45 + 0.02 * (-1) ** k, "sinus") for k in range(60)]
+    p_of = {"sinus": p_wave(0.1, 0.15), "ectopic": p_wave(-0.1, 0.13)}
+    f, _ = see([*slow, *fast, *slow[:3]], 1, p_of, t_after=0.27, settled=False)
+    assert (f[-3:, AT["early_pause_apart"]] > 1.5).all()
+    assert np.sign(f[-3:, AT["early_pause_place"]]).tolist() == [-1.0, -1.0, 1.0]
+
+
+@pytest.mark.parametrize(("rr", "beats_fast"), [(0.4, 120), (0.4, 400), (0.36, 400), (0.45, 200)])
+def test_the_t_waves_of_a_fast_spell_are_no_other_p_wave_when_it_is_over(rr, beats_fast):
+    """One P wave all along: what came late in the spell had a T wave before it, and sinus beats after it have none."""
+    slow = [(1.0, "sinus"), (1.0, "sinus"), (0.8, "sinus")] * 60
+    fast = [(rr + 0.02 * (-1) ** k, "sinus") for k in range(beats_fast)]
+    f, _ = see([*slow, *fast, *slow], 1, {"sinus": p_wave(0.1, 0.15)}, t_after=0.27, settled=False)
+    later = f[len(slow) + beats_fast :]
+    assert later[:, [AT["early_apart"], AT["early_pause_apart"]]].max() < 0.6
+    assert np.abs(later[:, [AT["early_place"], AT["early_pause_place"]]]).max() < 0.4
+
+
 UNEVEN = tuple(np.random.default_rng(1).lognormal(-0.29, 0.25, 60))
 """s: as fibrillation has them."""
 
