@@ -80,18 +80,19 @@ def test_a_p_wave_speaks_against_it(settings):
     assert with_p < without
 
 
+@pytest.mark.parametrize("label", [BeatClass.N, BeatClass.S])
 @pytest.mark.parametrize("share", [0.1, 0.2])
-def test_sinus_rhythm_with_premature_beats_is_none(share, settings):
+def test_sinus_rhythm_with_premature_beats_is_none(share, label, settings):
     """Whatever they are called: supraventricular, or normal."""
     rng = np.random.default_rng(3)
-    intervals = []
-    while len(intervals) < 80:
+    found = beats([])
+    while len(found) < 80:
         if rng.random() < share:
-            early = rng.uniform(0.6, 0.75)
-            intervals += [0.85 * early, 0.85 * rng.uniform(1.1, 1.2)]
+            found.append(Beat(round(0.85 * rng.uniform(0.6, 0.75) * FS), label, p_likeness=0.2))
+            found += beats([0.85 * rng.uniform(1.1, 1.2)], p_likeness=0.8)[1:]
         else:
-            intervals.append(0.85 * (1.0 + 0.03 * rng.normal()))
-    assert irregularity.probability(beats(intervals, p_likeness=0.8), settings.alarms.af_weights) < 0.3
+            found += beats([0.85 * (1.0 + 0.03 * rng.normal())], p_likeness=0.8)[1:]
+    assert irregularity.probability(found, settings.alarms.af_weights) < 0.3
 
 
 @pytest.mark.parametrize("seed", range(5))
