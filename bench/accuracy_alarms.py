@@ -1,6 +1,6 @@
-"""Alarms against the reference annotations, streaming, with default settings, the first lead.
+"""Alarms against the reference annotations, streaming, with default settings: the first lead alone, and the first two.
 
-    python -m bench.accuracy_alarms                          everything (ten minutes)
+    python -m bench.accuracy_alarms                          everything (twenty minutes)
     python -m bench.accuracy_alarms --only mitdb --only nstdb
     python -m bench.accuracy_alarms --rhythm 'runs/rhythm/whole.*.safetensors'
                                                              each record with weights that did not learn from it
@@ -31,6 +31,9 @@ TABLES: dict[str, Callable[[Monitor, Settings], Result]] = {
     "nstdb": nstdb,
 }
 
+TWO_LEADS = ("challenge2015", "vfdb", "mitdb", "nstdb")
+"""Whose recordings have more than one."""
+
 
 def main(arguments: list[str] | None = None) -> None:
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -42,18 +45,23 @@ def main(arguments: list[str] | None = None) -> None:
     settings = config.load(given.config)
     shipped = given.rhythm == str(rhythm.SHIPPED)
     monitor = Monitor(settings, "" if shipped else given.rhythm, given.keep)
+    two = Monitor(settings, "" if shipped else given.rhythm, given.keep, leads=2)
     results = []
     for name in given.only or TABLES:
         print(name, file=sys.stderr, flush=True)
-        results.append(TABLES[name](monitor, settings))
-    print("| | ours | floor | goal |\n|---|---|---|---|")
-    for result in results:
-        for line in result.lines:
-            print(f"| {line.what} | {line.figure} | {line.floor} | {line.goal} |")
+        both = TABLES[name](two, settings) if name in TWO_LEADS else None
+        results.append((TABLES[name](monitor, settings), both))
+    print("| | one lead | two leads | floor | goal |\n|---|---|---|---|---|")
+    for result, both in results:
+        of_both = ["" for _ in result.lines] if both is None else [line.figure for line in both.lines]
+        for line, figure in zip(result.lines, of_both, strict=True):
+            print(f"| {line.what} | {line.figure} | {figure} | {line.floor} | {line.goal} |")
     print()
-    for result in results:
+    for result, both in results:
         for note in result.notes:
             print(f"- {note}")
+        for note in both.notes if both is not None else ():
+            print(f"- two leads, {note}")
 
 
 if __name__ == "__main__":

@@ -65,8 +65,9 @@ class Told:
 class Monitor:
     """Records in, spells out."""
 
-    def __init__(self, settings: Settings, weights: str, keep: Path | None) -> None:
+    def __init__(self, settings: Settings, weights: str, keep: Path | None, leads: int = 1) -> None:
         self._settings = settings
+        self._leads = tuple(str(lead) for lead in range(leads))
         self._network, _ = load(SHIPPED)
         self._keep = keep
         self._weights: list[tuple[set[str], rhythm.Network]] = []
@@ -86,7 +87,8 @@ class Monitor:
         )
 
     def _events(self, record: str) -> list[Event]:
-        kept = self._keep / f"{record.replace('/', '_')}.ev" if self._keep is not None else None
+        suffix = "ev" if len(self._leads) == 1 else f"{len(self._leads)}.ev"
+        kept = self._keep / f"{record.replace('/', '_')}.{suffix}" if self._keep is not None else None
         if kept is not None and kept.exists():
             return [event for event in wire.decode(kept.read_bytes()).events if not isinstance(event, Status)]
         unseen = next((network for learnt, network in self._weights if record not in learnt), None)
@@ -97,7 +99,9 @@ class Monitor:
             Classifier(self._settings, self._network, choose_device("cpu")),
         )
         path = physionet.find(record, self._settings.data) or physionet.locate(record, self._settings.data)
-        source = open_source(SourceRequest(uri=f"replay:{path}", stream=record, now=0.0), self._settings)
+        source = open_source(
+            SourceRequest(uri=f"replay:{path}", stream=record, now=0.0, leads=self._leads), self._settings
+        )
         events: list[Event] = []
         while read := source.read(_CHUNK):
             events += cores[1].push(cores[0].push(read))

@@ -11,6 +11,8 @@ Laws:
 * A signal of which nothing may be concluded (gap, unusable quality) ends the physiological alerts that do not latch,
   empties the memory of beats and lets none be raised: missing data are never asystole. Noise is no reason for a rule
   that knows noise when it sees it.
+* A second lead stands in for the first and speaks against what only noise shows (``leads.py``); it is told of by alerts
+  alone, and goes no further.
 * A source that has gone silent changes nothing but that it is said: should what is missing come after all, the alerts
   are those of a run without a pause; should it not, a gap comes in its place.
 """
@@ -35,8 +37,11 @@ from monitor.events import (
     Opened,
     Priority,
     Silence,
+    Verdict,
+    lead_of,
 )
-from monitor.memory import note, settled
+from monitor.leads import compare, contradicted, heard, judged, missed
+from monitor.memory import forget, note, suspended
 from monitor.patient import Finding, Open, Patient, Phase
 from monitor.rules import BY_KIND, OVERRULED_BY, RULES, Life, On, Rule
 from monitor.transitions import STATES, TRANSITIONS, Act, Sight
@@ -63,11 +68,11 @@ class Alarms:
                 if stream not in self._patients:
                     continue
                 event = msgspec.structs.replace(event, sample=self._patients[stream].now)  # noqa: PLW2901
-            if not isinstance(event, Acknowledge):
+            if not isinstance(event, Acknowledge) and lead_of(event) == 0:
                 out.append(msgspec.structs.replace(event, seq=self._numbers.next(stream)))
             patient = self._patients.setdefault(stream, Patient())
             if isinstance(event, Opened):
-                patient = self._patients[stream] = Patient(start_time=event.start_time)
+                patient = self._patients[stream] = Patient(start_time=event.start_time, leads=event.leads)
             if stream not in self._own:
                 self._own[stream] = for_stream(self._settings, stream)
             for alert in advance(patient, event, self._own[stream]):
@@ -109,7 +114,8 @@ def advance(patient: Patient, event: Event, settings: AlarmSettings) -> list[Ale
         if not event.on:
             _go(out, patient, event.stream, BY_KIND[event.kind], Sight.OVERRULED, None, settings, "switched off")
         return out
-    when = note(patient, event, settings)
+    source = heard(patient, event)
+    when = note(source, event, settings)
     if isinstance(event, Lost):
         # Time is the sample: of a patient who is not heard of nothing new is known, and what was known stays.
         rule = BY_KIND["source_lost"]
@@ -119,24 +125,39 @@ def advance(patient: Patient, event: Event, settings: AlarmSettings) -> list[Ale
         for kind in list(patient.active):
             _go(out, patient, event.stream, BY_KIND[kind], Sight.OVERRULED, None, settings, "the stream has ended")
         return out
-    nothing_there, noisy = settled(patient, settings)
+    nothing_there, noisy = suspended(source, settings)
+    if nothing_there or noisy:
+        forget(source, looks=nothing_there)
+    if isinstance(event, Verdict) and source is patient:
+        compare(patient, settings)
+    if isinstance(event, Gap):
+        missed(patient, event, settings)
+    patient.now = max(patient.now, source.now)
+    asked = judged(patient, settings)
+    if source is not patient and source is not asked:
+        return out  # the second lead is heard, and nothing is asked of it
     for rule in RULES:
-        looked_at = rule.on in (when, "both") and (rule.every is None or patient.now % (rule.every(settings) * FS) == 0)
+        technical = rule.class_ == "technical"
+        here = source is (patient if technical else asked)
+        due = rule.every is None or patient.now % (rule.every(settings) * FS) == 0
+        looked_at = here and due and rule.on in (when, "both")
         off = not patient.switched.get(rule.kind, rule.kind not in settings.disabled)
         if rule.kind not in patient.active and (not looked_at or off):
             continue  # nothing can come of it
-        suspended = rule.class_ == "physiological" and (nothing_there or (noisy and not rule.despite_noise))
+        unable = not technical and here and (nothing_there or (noisy and not rule.despite_noise))
         worse = next((kind for kind in OVERRULED_BY[rule.kind] if _stands(patient, kind, rule, settings)), None)
         finding = None
         why = ""
-        if suspended or worse is not None:
+        if unable or worse is not None:
             latches = rule.kind in settings.latching and worse is None
             sight = Sight.LEFT if latches else Sight.OVERRULED
             why = f"now {worse}" if worse is not None else "analysis suspended"
         elif not looked_at:
             sight = _waiting(patient, rule, settings)
         else:
-            finding = rule.find(patient, settings)
+            finding = rule.find(source, settings)
+            if finding is not None and asked is patient and contradicted(rule, finding, patient, settings):
+                finding = None
             sight = _sight(patient, rule, finding, when, settings)
         _go(out, patient, event.stream, rule, sight, finding, settings, why)
     if isinstance(event, Gap):

@@ -1,14 +1,15 @@
-"""Beats → verdicts: the classifier's core. Hidden state per stream, one batched step for all beats that are ready.
+"""Beats → verdicts: the classifier's core. Hidden state per lead, one batched step for all beats that are ready.
 
 ``push`` takes the detector's events of any number of streams and returns them renumbered, each Beat replaced by its
 Verdict.
 
-Laws: a stream's verdicts depend on its own beats alone. To the last bit: matrix products of different batch sizes
+Laws: a lead's verdicts depend on its own beats alone. To the last bit: matrix products of different batch sizes
 may round differently, so batches are cut into tiles of fixed sizes, the last filled up, where a row's result depends on
 nothing but the row. Which sizes those are is looked at first: those that were seen to give the bits of one of them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from monitor.events import (
     Closed,
     Event,
     Floats,
+    Lead,
     Level,
     Numbering,
     Opened,
@@ -67,7 +69,7 @@ class Classifier:
             torch.set_num_threads(settings.classifier.threads)
         self._device = device
         self._network = network.to(device).eval()
-        self._rows: dict[str, int] = {}
+        self._rows: dict[Lead, int] = {}
         self._free: list[int] = []
         self._patients = np.zeros(0, beats.STATE)
         self._hidden: Floats = np.zeros((0, HIDDEN), dtype=np.float32)
@@ -85,13 +87,17 @@ class Classifier:
         for stream, own in parted.items():
             if isinstance(own[0], Opened):
                 self._forget(stream)
-        judged = iter(self._judge({stream: [e for e in own if isinstance(e, Beat)] for stream, own in parted.items()}))
+        found: dict[Lead, list[Beat]] = {}
+        for event in events:
+            if isinstance(event, Beat):
+                found.setdefault((event.stream, event.lead), []).append(event)
+        judged = self._judge(found)
         out: list[Event] = []
         for stream, own in parted.items():
             for event in own:
                 number = self._numbers.next(stream)
                 if isinstance(event, Beat):
-                    out.append(_verdict(event, number, *next(judged)))
+                    out.append(_verdict(event, number, *next(judged[stream, event.lead])))
                 else:
                     out.append(msgspec.structs.replace(event, seq=number))
                 if isinstance(event, Closed):
@@ -101,7 +107,7 @@ class Classifier:
     def state(self) -> dict[str, Any]:
         """Everything that the next verdicts depend on; plain types and bytes."""
         return {
-            "rows": dict(self._rows),
+            "rows": [[*key, row] for key, row in self._rows.items()],
             "free": list(self._free),
             "patients": self._patients.tobytes(),
             "hidden": self._hidden.tobytes(),
@@ -110,21 +116,20 @@ class Classifier:
 
     def restore(self, state: dict[str, Any]) -> None:
         """The inverse of :meth:`state`."""
-        self._rows = dict(state["rows"])
+        self._rows = {(stream, lead): row for stream, lead, row in state["rows"]}
         self._free = list(state["free"])
         self._patients = np.frombuffer(state["patients"], beats.STATE).copy()
         self._hidden = np.frombuffer(state["hidden"], np.float32).reshape(-1, HIDDEN).copy()
         self._numbers.restore(state["numbers"])
 
-    def _judge(self, ready: dict[str, list[Beat]]) -> Iterator[tuple[int, list[float], int | None]]:
-        """Class, probabilities and RR interval of every beat, stream by stream."""
-        ready = {stream: own for stream, own in ready.items() if own}
+    def _judge(self, ready: dict[Lead, list[Beat]]) -> dict[Lead, Iterator[tuple[int, list[float], int | None]]]:
+        """Class, probabilities and RR interval of every beat, lead by lead."""
         flat = [beat for own in ready.values() for beat in own]
         if not flat:
-            return
+            return {}
         lengths = np.array([len(own) for own in ready.values()])
         begins = np.cumsum(lengths) - lengths
-        own_rows = np.array([self._row(stream) for stream in ready], dtype=np.int64)
+        own_rows = np.array([self._row(key) for key in ready], dtype=np.int64)
         rows = np.repeat(own_rows, lengths)
         samples = np.array([beat.sample for beat in flat], dtype=np.int64)
         after_gap = np.array([beat.after_gap for beat in flat], dtype=np.bool_)
@@ -144,7 +149,7 @@ class Classifier:
         )
         (seen,) = self._in_tiles(self._network.look, self._tiles, x, f)
         probabilities = np.zeros((len(flat), len(CLASSES)), dtype=np.float32)
-        # Round k takes the k-th beat of every stream that has so many.
+        # Round k takes the k-th beat of every lead that has so many.
         for k in range(int(lengths.max())):
             now = begins[lengths > k] + k
             probabilities[now], self._hidden[rows[now]] = self._in_tiles(
@@ -153,7 +158,8 @@ class Classifier:
         labels = probabilities.argmax(axis=1).tolist()
         shares = probabilities.astype(np.float64).round(_DECIMALS).tolist()
         intervals = [None if gap else rr for gap, rr in zip(after_gap, (samples - before).tolist(), strict=True)]
-        yield from zip(labels, shares, intervals, strict=True)
+        told = zip(labels, shares, intervals, strict=True)
+        return {key: iter(list(islice(told, len(own)))) for key, own in ready.items()}
 
     def _step(self, seen: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities and states of one beat of each patient."""
@@ -199,8 +205,8 @@ class Classifier:
             if all(np.array_equal(a, b) for a, b in zip(given, found[TILE], strict=True))
         ]
 
-    def _row(self, stream: str) -> int:
-        if stream not in self._rows:
+    def _row(self, key: Lead) -> int:
+        if key not in self._rows:
             if not self._free:
                 size = len(self._patients)
                 grown = max(4, 2 * size)
@@ -208,15 +214,16 @@ class Classifier:
                 self._hidden = np.concatenate((self._hidden, np.zeros((grown - size, HIDDEN), dtype=np.float32)))
                 self._free = list(range(grown - 1, size - 1, -1))
             row = self._free.pop()
-            self._rows[stream] = row
+            self._rows[key] = row
             self._patients[row] = np.zeros((), beats.STATE)
             self._hidden[row] = 0.0
-        return self._rows[stream]
+        return self._rows[key]
 
     def _forget(self, stream: str) -> None:
-        row = self._rows.pop(stream, None)
-        if row is not None:
-            self._free.append(row)
+        for lead in (0, 1):
+            row = self._rows.pop((stream, lead), None)
+            if row is not None:
+                self._free.append(row)
 
 
 def _filled(rows: Floats, size: int) -> Floats:
@@ -240,4 +247,5 @@ def _verdict(beat: Beat, number: int, label: int, p: list[float], rr: int | None
         amplitude=beat.amplitude,
         p_likeness=beat.p_likeness,
         p_amplitude=beat.p_amplitude,
+        lead=beat.lead,
     )

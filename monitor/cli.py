@@ -80,7 +80,8 @@ def parser(*, helping: bool = False) -> argparse.ArgumentParser:
             action="append",
             default=[],
             metavar="NAME|N",
-            help="lead to analyse, by name or number from 0 (default: the first); more are only carried",
+            help="lead to analyse, by name or number from 0 (default: the first); again: a second one, which stands "
+            "in for it and speaks against what only noise shows; further ones are only carried",
         )
         sub.add_argument("--start", type=seconds, default=0.0, metavar="SECONDS", help="begin there in the recording")
         sub.add_argument("--duration", type=seconds, default=None, metavar="SECONDS", help="play so much of it")

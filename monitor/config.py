@@ -141,6 +141,11 @@ class ClassifierSettings(_Section, frozen=True, kw_only=True):
 class AlarmSettings(_Section, frozen=True, kw_only=True):
     disabled: tuple[str, ...]
     latching: tuple[str, ...]
+    lead_back_s: Positive
+    second_beats: Count
+    second_shared: Share
+    second_apart_s: Annotated[float, Meta(ge=0)]
+    second_most_v: Share
     asystole_s: Positive
     faint: Share
     still: Share

@@ -3,15 +3,21 @@
 ``push`` takes the source's events (Opened, Samples, Gap, Lost, Closed) of any number of streams and returns those of
 the detector's link: the same ones renumbered but for Samples, and Beat, Quality, Rhythm and merged Gaps between them.
 
-Laws: one stream's events depend on its own samples alone; not on the cut into chunks, nor on other streams; samples
-that were never there (a jump of the index, a value that is not a number) are a Gap: filters begin anew behind it, the
-levels of signal and noise are kept, and time goes on inside it.
+Of a stream's leads the first two are analysed, each for itself, and told of in the order in which things became known.
+
+Laws: one lead's events depend on its own samples alone; not on the cut into chunks, nor on other leads and streams;
+samples that were never there (a jump of the index, a value that is not a number) are a Gap: filters begin anew behind
+it, the levels of signal and noise are kept, and time goes on inside it. What the second lead alone lacks is told by its
+reports on quality.
 """
 
+import heapq
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import msgspec
 import numpy as np
 from scipy import signal
 
@@ -27,6 +33,7 @@ from monitor.events import (
     Event,
     Gap,
     GapCause,
+    Lead,
     Level,
     Lost,
     Numbering,
@@ -35,6 +42,7 @@ from monitor.events import (
     Rhythm,
     Samples,
     by_stream,
+    position,
 )
 
 _CENTRE_HZ = 15.0
@@ -98,67 +106,84 @@ class Detector:
         self._quality_plan = quality.plan(settings.quality)
         self._watch = rhythm.watch(settings.rhythm, rhythms)
         self._bridge = round(settings.rhythm.bridge_s * FS)
-        self._rows: dict[str, int] = {}
+        self._rows: dict[Lead, int] = {}
         self._free: list[int] = []
         self._kernels = np.zeros(0, layout.STATE)
         self._qualities = np.zeros(0, quality.STATE)
         self._rhythms = np.zeros(0, rhythm.STATE)
-        self._gap_from: dict[str, tuple[int, GapCause]] = {}
-        self._fresh: set[str] = set()
+        self._gap_from: dict[Lead, tuple[int, GapCause]] = {}
+        self._fresh: set[Lead] = set()
         self._numbers = Numbering()
+        self._in_pairs: dict[str, None] = {}
+        """Streams of the present push with two leads: their events get their numbers when they are in order."""
 
     def push(self, events: Sequence[Event]) -> list[Event]:
         """Events of the source's link in, events of the detector's link out; order within a stream is kept."""
         out: list[Event] = []
-        parted = by_stream(events)
-        # Runs of Samples that follow each other without a gap are one chunk; the kernel takes one chunk of every
-        # stream at a time.
-        queues = {stream: _Queue(parted[stream]) for stream in parted}
+        begun: set[str] = set()
+        for at, event in enumerate(events):
+            if isinstance(event, Opened) and event.stream in begun:  # a name is used anew: first finish the old stream
+                return self.push(events[:at]) + self.push(events[at:])
+            begun.add(event.stream)
+        # Runs of Samples that follow each other without a gap are one chunk; the kernel takes one chunk of every lead
+        # at a time.
+        queues: dict[Lead, _Queue] = {}
+        told: dict[Lead, list[Event]] = {}
+        self._in_pairs = {}
+        for stream, own in by_stream(events).items():
+            queues[stream, 0], told[stream, 0] = _Queue(own), out
+            first = own[0]
+            if len(first.leads) > 1 if isinstance(first, Opened) else (stream, 1) in self._rows:
+                self._in_pairs[stream] = None
+                queues[stream, 1], told[stream, 1], told[stream, 0] = _Queue(_second(own)), [], []
         while queues:
-            ready: list[tuple[str, np.ndarray[Any, Any]]] = []
-            for stream in list(queues):
-                chunk = self._until_samples(stream, queues[stream], out)
+            ready: list[tuple[Lead, np.ndarray[Any, Any]]] = []
+            for key in list(queues):
+                chunk = self._until_samples(key, queues[key], told[key])
                 if chunk is None:
-                    del queues[stream]
+                    del queues[key]
                 else:
-                    ready.append((stream, chunk))
+                    ready.append((key, chunk))
             if ready:
-                self._run(ready, out)
+                self._run(ready, told)
+        for stream in self._in_pairs:
+            both = heapq.merge(told[stream, 0], told[stream, 1], key=_known)
+            out += [msgspec.structs.replace(event, seq=self._numbers.next(stream)) for event in both]
         return out
 
     def state(self) -> dict[str, Any]:
         """Everything that the next events depend on; plain types and bytes."""
         return {
-            "rows": dict(self._rows),
+            "rows": [[*key, row] for key, row in self._rows.items()],
             "free": list(self._free),
             "kernels": self._kernels.tobytes(),
             "qualities": self._qualities.tobytes(),
             "rhythms": self._rhythms.tobytes(),
-            "gaps": {stream: list(gap) for stream, gap in self._gap_from.items()},
-            "fresh": sorted(self._fresh),
+            "gaps": [[*key, *gap] for key, gap in self._gap_from.items()],
+            "fresh": sorted(list(key) for key in self._fresh),
             "numbers": self._numbers.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """The inverse of :meth:`state`."""
-        self._rows = dict(state["rows"])
+        self._rows = {(stream, lead): row for stream, lead, row in state["rows"]}
         self._free = list(state["free"])
         self._kernels = np.frombuffer(state["kernels"], layout.STATE).copy()
         self._qualities = np.frombuffer(state["qualities"], quality.STATE).copy()
         self._rhythms = np.frombuffer(state["rhythms"], rhythm.STATE).copy()
-        self._gap_from = {stream: (int(gap[0]), gap[1]) for stream, gap in state["gaps"].items()}
-        self._fresh = set(state["fresh"])
+        self._gap_from = {(stream, lead): (int(start), cause) for stream, lead, start, cause in state["gaps"]}
+        self._fresh = {(stream, lead) for stream, lead in state["fresh"]}
         self._numbers.restore(state["numbers"])
 
-    def _until_samples(self, stream: str, queue: "_Queue", out: list[Event]) -> np.ndarray[Any, Any] | None:
+    def _until_samples(self, key: Lead, queue: "_Queue", out: list[Event]) -> np.ndarray[Any, Any] | None:
         """Handles what is not signal; the next unbroken run of finite samples, or None when the queue is empty."""
         while (event := queue.pop()) is not None:
             match event:
                 case Opened():
-                    self._open(stream, 0)
-                    out.append(_renumbered(event, self._numbers))
+                    self._open(key, 0)
+                    self._tell(key, event, out)
                 case Samples():
-                    row = self._row(stream)
+                    row = self._row(key)
                     x = event.signal[0]
                     expected = int(self._kernels[row]["next"])
                     if event.start < expected:  # what was seen already
@@ -169,7 +194,7 @@ class Detector:
                         first = int(np.argmax(finite)) if finite.any() else len(x)
                         if first > 0:
                             queue.push_back(event, start + first)
-                            self._skip(stream, start + first, "missing", out)
+                            self._skip(key, start + first, "missing", out)
                             continue
                         broken = int(np.argmin(finite))
                         queue.push_back(event, start + broken)
@@ -177,26 +202,35 @@ class Detector:
                     if len(x) == 0:
                         continue
                     if start > expected:
-                        self._skip(stream, start, "lost", out)
-                    self._end_gap(stream, out)
+                        self._skip(key, start, "lost", out)
+                    self._end_gap(key, out)
                     return np.ascontiguousarray(x, dtype=np.float64)
                 case Gap():
-                    self._row(stream)
-                    self._skip(stream, event.stop, event.cause, out)
+                    self._row(key)
+                    self._skip(key, event.stop, event.cause, out)
                 case Lost():
-                    out.append(_renumbered(event, self._numbers))
+                    self._tell(key, event, out)
                 case Closed():
-                    self._row(stream)
-                    self._skip(stream, event.sample, "lost", out)
-                    self._end_gap(stream, out)
-                    out.append(_renumbered(event, self._numbers))
-                    self._close(stream)
+                    self._row(key)
+                    self._skip(key, event.sample, "lost", out)
+                    self._end_gap(key, out)
+                    self._tell(key, event, out)
+                    self._close(key)
                 case _:
                     raise TypeError(f"the detector takes no {type(event).__name__}")
         return None
 
-    def _run(self, ready: list[tuple[str, np.ndarray[Any, Any]]], out: list[Event]) -> None:
-        rows = np.array([self._rows[stream] for stream, _ in ready], dtype=np.int64)
+    def _number(self, stream: str) -> int:
+        """Of the next event."""
+        return 1 if stream in self._in_pairs else self._numbers.next(stream)
+
+    def _tell(self, key: Lead, event: Opened | Lost | Closed, out: list[Event]) -> None:
+        """What is of the whole stream is told once."""
+        if key[1] == 0:
+            out.append(msgspec.structs.replace(event, seq=self._number(event.stream)))
+
+    def _run(self, ready: list[tuple[Lead, np.ndarray[Any, Any]]], told: dict[Lead, list[Event]]) -> None:
+        rows = np.array([self._rows[key] for key, _ in ready], dtype=np.int64)
         lengths = [len(x) for _, x in ready]
         offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
         x = ready[0][1] if len(ready) == 1 else np.concatenate([x for _, x in ready])
@@ -230,8 +264,9 @@ class Detector:
         for at, what, sample, confirmed, late, amplitude, level, cause, noise, silence, vt, vf, p_like, p_high in zip(
             *columns, strict=True
         ):
-            stream = ready[at][0]
-            sequence = self._numbers.next(stream)
+            key = ready[at][0]
+            (stream, lead), out = key, told[key]
+            sequence = self._number(stream)
             if what == layout.BEAT:
                 out.append(
                     Beat(
@@ -246,10 +281,11 @@ class Detector:
                         p_likeness=round(p_like, 3),
                         p_amplitude=round(p_high, 4),
                         window=next(windows),
-                        after_gap=stream in self._fresh,
+                        after_gap=key in self._fresh,
+                        lead=lead,
                     )
                 )
-                self._fresh.discard(stream)
+                self._fresh.discard(key)
             elif what == layout.RHYTHM:
                 out.append(
                     Rhythm(
@@ -259,6 +295,7 @@ class Detector:
                         vt=round(vt, 4),
                         vf=round(vf, 4),
                         amplitude=round(amplitude, 4),
+                        lead=lead,
                     )
                 )
             else:
@@ -271,12 +308,13 @@ class Detector:
                         cause=quality.CAUSES[cause],
                         noise=round(noise, 4),
                         silence=silence,
+                        lead=lead,
                     )
                 )
 
-    def _open(self, stream: str, at: int) -> None:
-        if stream in self._rows:
-            self._close(stream)
+    def _open(self, key: Lead, at: int) -> None:
+        for old in {key, (key[0], 1)} & self._rows.keys():
+            self._close(old)
         if not self._free:
             size = len(self._kernels)
             grown = max(4, 2 * size)
@@ -290,59 +328,62 @@ class Detector:
                 setattr(self, name, array)
             self._free = list(range(grown - 1, size - 1, -1))
         row = self._free.pop()
-        self._rows[stream] = row
+        self._rows[key] = row
         self._kernels[row] = np.zeros((), layout.STATE)
         kernel.reset(self._kernels[row], at)
         quality.reset(self._qualities[row])
         self._rhythms[row] = np.zeros((), rhythm.STATE)
-        self._fresh.add(stream)
+        self._fresh.add(key)
 
-    def _row(self, stream: str) -> int:
-        """The stream's row; one whose beginning was missed begins at sample 0, with a gap up to what came."""
-        if stream not in self._rows:
-            self._open(stream, 0)
-        return self._rows[stream]
+    def _row(self, key: Lead) -> int:
+        """The lead's row; one whose beginning was missed begins at sample 0, with a gap up to what came."""
+        if key not in self._rows:
+            self._open(key, 0)
+        return self._rows[key]
 
-    def _close(self, stream: str) -> None:
-        self._free.append(self._rows.pop(stream))
-        self._gap_from.pop(stream, None)
-        self._fresh.discard(stream)
+    def _close(self, key: Lead) -> None:
+        self._free.append(self._rows.pop(key))
+        self._gap_from.pop(key, None)
+        self._fresh.discard(key)
 
-    def _skip(self, stream: str, stop: int, cause: GapCause, out: list[Event]) -> None:
+    def _skip(self, key: Lead, stop: int, cause: GapCause, out: list[Event]) -> None:
         """There is no signal up to ``stop``; time goes on there, once a ``quality.step_s``."""
-        state = self._kernels[self._rows[stream]]
+        state = self._kernels[self._rows[key]]
         at = int(state["next"])
         if stop <= at:
             return
-        self._gap_from.setdefault(stream, (at, cause))
+        self._gap_from.setdefault(key, (at, cause))
         step = self._quality_plan.step
         for sample in range((at // step + 1) * step, stop + 1, step):
             out.append(
                 Quality(
-                    stream=stream,
-                    seq=self._numbers.next(stream),
+                    stream=key[0],
+                    seq=self._number(key[0]),
                     sample=sample,
                     level=Level.UNUSABLE,
                     cause=Cause.GAP,
                     noise=1.0,
                     silence=0,
+                    lead=key[1],
                 )
             )
         state["next"] = stop
 
-    def _end_gap(self, stream: str, out: list[Event]) -> None:
+    def _end_gap(self, key: Lead, out: list[Event]) -> None:
         """The signal is back (or the stream ends): the gap, in one piece."""
-        if stream not in self._gap_from:
+        if key not in self._gap_from:
             return
-        start, cause = self._gap_from.pop(stream)
-        row = self._rows[stream]
+        start, cause = self._gap_from.pop(key)
+        row = self._rows[key]
         stop = int(self._kernels[row]["next"])
-        out.append(Gap(stream=stream, seq=self._numbers.next(stream), start=start, stop=stop, cause=cause))
+        stream, lead = key
+        if lead == 0:  # what the first lead lacks is missing in all of them
+            out.append(Gap(stream=stream, seq=self._number(stream), start=start, stop=stop, cause=cause))
         kernel.reset(self._kernels[row], stop)
         quality.reset(self._qualities[row])
         if stop - start > self._bridge:
             rhythm.reset(self._rhythms[row])
-        self._fresh.add(stream)
+        self._fresh.add(key)
 
 
 class _Queue:
@@ -360,8 +401,21 @@ class _Queue:
             self._events.append(Samples(stream=event.stream, seq=event.seq, start=start, signal=rest))
 
 
-def _renumbered(event: Event, numbers: Numbering) -> Event:
-    import msgspec
+def _second(events: list[Event]) -> list[Event]:
+    """One stream's events as those of its second lead."""
+    return [msgspec.structs.replace(e, signal=e.signal[1:2]) if isinstance(e, Samples) else e for e in events]
 
-    renumbered: Event = msgspec.structs.replace(event, seq=numbers.next(event.stream))
-    return renumbered
+
+def _known(event: Event) -> float:
+    """The sample with which an event of the detector became known."""
+    match event:
+        case Opened():
+            return -math.inf
+        case Closed():
+            return math.inf
+        case Beat():
+            return event.confirmed
+        case Gap():
+            return event.stop + 0.5  # behind either lead's last report on it, before what comes next
+        case _:
+            return position(event)

@@ -94,7 +94,8 @@ class Opened(StreamEvent, frozen=True, kw_only=True):
     fs: float
     """The source's own sampling rate, Hz; what is written back to a record is in these samples."""
     leads: tuple[str, ...]
-    """Names of the leads, in the order of ``Samples.signal``; the first is the one that is analysed."""
+    """Names of the leads, in the order of ``Samples.signal``; the first is the one that is analysed, the second its
+    second opinion."""
     start_time: float
     """Wall-clock time of sample 0, seconds since the Unix epoch, UTC."""
     length: int | None
@@ -141,7 +142,7 @@ class Closed(StreamEvent, frozen=True, kw_only=True):
     """For people: ``end of recording``, or what went wrong."""
 
 
-class Quality(StreamEvent, frozen=True, kw_only=True):
+class Quality(StreamEvent, frozen=True, kw_only=True, omit_defaults=True):
     """Signal quality, and that time has passed: once a second, eight times a second when no beat comes."""
 
     sample: int
@@ -152,9 +153,11 @@ class Quality(StreamEvent, frozen=True, kw_only=True):
     """Level of the QRS band between the beats over that of the beats, last 2 s, 0 to 1."""
     silence: int
     """Samples since the last R peak, or since the signal began where there was none yet; 0 inside a gap."""
+    lead: int = 0
+    """Of the leads that are analysed: 0 the first, 1 the second, which speaks only to the alarms."""
 
 
-class Rhythm(StreamEvent, frozen=True, kw_only=True):
+class Rhythm(StreamEvent, frozen=True, kw_only=True, omit_defaults=True):
     """What the last four seconds of samples look like, whatever beats were found in them: once a second, and not until
     four seconds after a gap."""
 
@@ -166,9 +169,11 @@ class Rhythm(StreamEvent, frozen=True, kw_only=True):
     """Probability of ventricular flutter or fibrillation, four decimals."""
     amplitude: float
     """Peak-to-peak value of the filtered signal in the quietest of the window's seconds, mV."""
+    lead: int = 0
+    """As in Quality."""
 
 
-class Beat(StreamEvent, frozen=True, kw_only=True):
+class Beat(StreamEvent, frozen=True, kw_only=True, omit_defaults=True):
     """A heartbeat, found."""
 
     sample: int
@@ -188,10 +193,12 @@ class Beat(StreamEvent, frozen=True, kw_only=True):
     p_amplitude: float
     """Peak-to-peak value of that average over the complex's own."""
     after_gap: bool
-    """No RR interval reaches back from here: the first beat of the stream, or the first after a gap."""
+    """No RR interval reaches back from here: the first beat of the lead, or the first after a gap."""
+    lead: int = 0
+    """As in Quality."""
 
 
-class Verdict(StreamEvent, frozen=True, kw_only=True):
+class Verdict(StreamEvent, frozen=True, kw_only=True, omit_defaults=True):
     """A heartbeat, judged."""
 
     sample: int
@@ -208,6 +215,8 @@ class Verdict(StreamEvent, frozen=True, kw_only=True):
     """As the beat's."""
     p_amplitude: float
     """As the beat's."""
+    lead: int = 0
+    """As in Quality."""
 
 
 class Acknowledge(StreamEvent, frozen=True, kw_only=True):
@@ -317,6 +326,12 @@ Event = (
 )
 """What belongs to a stream and is numbered."""
 
+Lead = tuple[str, int]
+"""A stream, and which of its leads that are analysed, 0 or 1."""
+
+OfLead = Quality | Rhythm | Beat | Verdict
+"""What is said of one lead."""
+
 E = TypeVar("E")
 
 
@@ -329,6 +344,11 @@ def position(event: Event) -> int:
             return event.start
         case _:
             return event.sample
+
+
+def lead_of(event: Event) -> int:
+    """Which of the leads that are analysed an event speaks of; 0, too, where it is of the whole stream."""
+    return event.lead if isinstance(event, OfLead) else 0
 
 
 def by_stream(events: Iterable[Event]) -> dict[str, list[Event]]:

@@ -11,20 +11,22 @@ _HEIGHT_GROWS = 1.5
 """Times that mean: a larger beat counts for no more."""
 
 
-def settled(patient: Patient, settings: AlarmSettings) -> tuple[bool, bool]:
-    """Whether there is no signal, and whether what there is is too noisy for beats; then what was known is gone."""
+def suspended(patient: Patient, settings: AlarmSettings) -> tuple[bool, bool]:
+    """Whether there is no signal, and whether what there is is too noisy for beats."""
     gap = patient.gap is not None and patient.gap[1] - patient.gap[0] >= settings.gap_s * FS
     unusable = patient.bad >= settings.unusable_reports
     noisy = unusable and patient.cause is Cause.NOISE
-    nothing_there = gap or (unusable and not noisy)
-    if nothing_there or noisy:
-        patient.beats.clear()
-        patient.silence = 0
-        patient.usable_since = patient.now
-    if nothing_there:
+    return gap or (unusable and not noisy), noisy
+
+
+def forget(patient: Patient, *, looks: bool) -> None:
+    """What was known before now says nothing about what comes; nor do ``looks`` at the rhythm."""
+    patient.beats.clear()
+    patient.silence = 0
+    patient.usable_since = patient.now
+    if looks:
         patient.looks.clear()
         patient.there_since = patient.now
-    return nothing_there, noisy
 
 
 def note(patient: Patient, event: Event, settings: AlarmSettings) -> On:
@@ -47,6 +49,8 @@ def note(patient: Patient, event: Event, settings: AlarmSettings) -> On:
             return "look"
         case Quality():
             patient.cause = event.cause
+            if event.level is not Level.GOOD:
+                patient.doubtful = event.sample
             patient.silence = min(event.silence, event.sample - patient.usable_since)
             if patient.faint:
                 patient.silence = event.sample - max(patient.qrs, patient.usable_since)

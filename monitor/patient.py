@@ -91,6 +91,8 @@ class Patient(Struct, kw_only=True):
     cause: Cause = Cause.NONE
     bad: int = 0
     """Quality reports in a row that called the signal unusable."""
+    doubtful: int = -1
+    """The sample up to which a report on the signal was last other than good."""
     usable_since: int = 0
     """The sample from which on conclusions may be drawn; no interval reaches back beyond it."""
     there_since: int = 0
@@ -104,6 +106,14 @@ class Patient(Struct, kw_only=True):
     """By kind."""
     switched: dict[str, bool] = msgspec.field(default_factory=dict)
     """Kinds that a person has turned on or off, whatever the settings say."""
+    leads: tuple[str, ...] = ()
+    """Names of the leads that come."""
+    second: "Patient | None" = None
+    """What is known of the same patient from the second lead, if there is one; the alerts are the very same."""
+    shared: float = 1.0
+    """Running mean share of the first lead's good beats that the second has found, too."""
+    stands_in: bool = False
+    """The first lead cannot be judged, or could not a while ago: the second one is."""
 
     def holds(self, kind: str) -> bool:
         """Whether there is an alert of this kind whose condition holds."""

@@ -85,7 +85,14 @@ def _unusable(cause: Cause, words: str) -> Find:
     def find(patient: Patient, settings: AlarmSettings) -> Finding | None:
         if patient.cause is not cause or patient.bad < settings.unusable_reports:
             return None
-        return Finding(onset=patient.now, message=f"{words}; analysis suspended")
+        if patient.second is None:
+            return Finding(onset=patient.now, message=f"{words}; analysis suspended")
+        # Of two leads it is told how many are left, and anew when that changes.
+        left = f"analysis of {patient.leads[1]}" if patient.stands_in else "analysis suspended"
+        return Finding(
+            onset=patient.now, message=f"{patient.leads[0]}: {words}; {left}", value=float(patient.stands_in),
+            limit=1.0, unit="leads left",
+        )  # fmt: skip
 
     return find
 
@@ -120,7 +127,7 @@ def _af_every(settings: AlarmSettings) -> int:
 
 def _technical(kind: str, priority: Priority, cause: Cause, words: str, over: tuple[str, ...] = ()) -> Rule:
     return Rule(kind=kind, priority=priority, class_="technical", find=_unusable(cause, words), on="second",
-                life=Life.WHILE, clear=_usable, stays=_technical_same, over=over)  # fmt: skip
+                life=Life.WHILE, clear=_usable, stays=_technical_same, step=1.0, over=over)  # fmt: skip
 
 
 def _hold(kind: str, priority: Priority, find: Find, on: On = "beat", over: tuple[str, ...] = ()) -> Rule:

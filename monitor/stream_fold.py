@@ -36,6 +36,7 @@ from monitor.events import (
     Samples,
     Silence,
     Verdict,
+    lead_of,
 )
 from monitor.scale import FLAT, settle
 from monitor.views import NO_WAVE, RR, Feed, Hole, Latency, Peak, StreamView, urgency
@@ -106,6 +107,8 @@ class StreamFold:
         return (mine.source, mine.start_time, mine.leads) != (event.source, event.start_time, event.leads)
 
     def advance(self, event: Event, now: float) -> None:
+        if lead_of(event) > 0:
+            return  # the second lead is the alarms' business
         match event:
             case Samples():
                 self._on_samples(event, now)

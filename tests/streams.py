@@ -21,17 +21,19 @@ def demo(seconds: float = 300.0, start: float = 0.0) -> np.ndarray:
     return cut
 
 
-def opened(stream: str = "p", length: int | None = None) -> Opened:
-    return Opened(stream=stream, seq=1, source="test:", fs=360.0, leads=("MLII",), start_time=1000.0, length=length)
+def opened(stream: str = "p", length: int | None = None, leads: tuple[str, ...] = ("MLII",)) -> Opened:
+    return Opened(stream=stream, seq=1, source="test:", fs=360.0, leads=leads, start_time=1000.0, length=length)
 
 
 def played(signal: np.ndarray, cuts: Sequence[int] = (), stream: str = "p") -> list[Event]:
-    """The events of a source that cuts ``signal`` at ``cuts``."""
-    edges = [0, *sorted({c for c in cuts if 0 < c < len(signal)}), len(signal)]
-    events: list[Event] = [opened(stream, len(signal))]
+    """The events of a source that cuts ``signal``, [sample] or [lead, sample], at ``cuts``."""
+    leads = np.atleast_2d(signal)
+    length = leads.shape[1]
+    edges = [0, *sorted({c for c in cuts if 0 < c < length}), length]
+    events: list[Event] = [opened(stream, length, ("MLII", "V1", "V5")[: len(leads)])]
     for a, b in pairwise(edges):
-        events.append(Samples(stream=stream, seq=len(events) + 1, start=a, signal=signal[None, a:b].copy()))
-    events.append(Closed(stream=stream, seq=len(events) + 1, sample=len(signal), reason="end"))
+        events.append(Samples(stream=stream, seq=len(events) + 1, start=a, signal=leads[:, a:b].copy()))
+    events.append(Closed(stream=stream, seq=len(events) + 1, sample=length, reason="end"))
     return events
 
 

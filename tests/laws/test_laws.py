@@ -18,7 +18,7 @@ from monitor.alarms import Alarms
 from monitor.checkpoint import SHIPPED, load
 from monitor.classifier import Classifier, choose_device
 from monitor.detector import Detector
-from monitor.events import FS, Acknowledge, Alert, Event, Gap, Lost, Samples, position
+from monitor.events import FS, Acknowledge, Alert, Beat, Event, Gap, Lost, OfLead, Samples, position
 from monitor.stage import Chain, Core
 
 CONFIG = config.load()
@@ -55,15 +55,25 @@ def signal_of(kind: str) -> np.ndarray:
         x[9000:9002] = np.inf
         x[12000:13500] = 0.0  # flat
         x[15000:15400] = 12.0  # saturated
+    if kind == "pair":  # an electrode that comes off, while another is noisy, or not there for a while, or both
+        other = -0.7 * x
+        x[6000:12000] = 0.0
+        noise = np.random.default_rng(0).normal(0.0, 1.0, len(x)).astype(np.float32)
+        other[8000:9000] += noise[8000:9000]
+        other[10500:11200] = np.nan
+        other[13000:13002] = np.nan
+        x[14000:16500] += noise[14000:16500]
+        x[19000:19050] = np.nan
+        x = np.stack([x, other, noise])
     return x
 
 
 def source(kind: str, stream: str, cuts: tuple[int, ...] = ()) -> list[Event]:
     events = played(signal_of(kind), cuts, stream)
-    return with_gap(events, 17000, 18500) if kind == "gapped" else events
+    return with_gap(events, 17000, 18500) if kind in ("gapped", "pair") else events
 
 
-KINDS = ("plain", "damaged", "gapped", "quiet", "fibrillating")
+KINDS = ("plain", "damaged", "gapped", "quiet", "fibrillating", "pair")
 
 
 def inputs(name: str, kind: str, stream: str = "p") -> list[Event]:
@@ -155,9 +165,11 @@ def test_survives_save_and_restore(name: str, kind: str, data: st.DataObject) ->
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_many_streams_are_each_alone(name: str, seed: int) -> None:
-    """Nine streams, shuffled into one another, each as if it were by itself."""
+    """Twelve streams, shuffled into one another, each as if it were by itself."""
     rng = np.random.default_rng(seed)
-    streams = {f"{kind}{k}": rename(INPUTS[name, kind], f"{kind}{k}") for kind in KINDS[:3] for k in range(3)}
+    streams = {
+        f"{kind}{k}": rename(INPUTS[name, kind], f"{kind}{k}") for kind in (*KINDS[:3], "pair") for k in range(3)
+    }
     core = CORES[name]()
     out: dict[str, list[Event]] = {stream: [] for stream in streams}
     at = dict.fromkeys(streams, 0)
@@ -182,6 +194,21 @@ def rename(events: list[Event], stream: str) -> list[Event]:
             changes["id"] = event.id.replace(f"{event.stream}/", f"{stream}/", 1)
         out.append(msgspec.structs.replace(event, **changes))
     return out
+
+
+def test_each_of_two_leads_is_analysed_as_if_it_were_alone() -> None:
+    """Up to the place in the numbers that its events have."""
+    both = CORES["detector"]().push(source("pair", "p", tuple(range(0, 60 * FS, FS))))
+    assert [event.seq for event in both] == list(range(1, len(both) + 1))
+    signal = signal_of("pair")
+    for lead in (0, 1):
+        events = with_gap(played(signal[lead]), 17000, 18500)
+        alone = [event for event in CORES["detector"]().push(events) if isinstance(event, OfLead)]
+        of_it = [event for event in both if isinstance(event, OfLead) and event.lead == lead]
+        assert told([msgspec.structs.replace(event, seq=1, lead=0) for event in of_it]) == told(
+            [unnumbered(event) for event in alone]
+        )
+    assert {event.lead for event in both if isinstance(event, Beat)} == {0, 1}
 
 
 def test_the_waves_are_seen_and_the_still_line_too() -> None:

@@ -10,11 +10,12 @@ from monitor.pipeline import detector, judge
 from monitor.sources import SourceRequest, open_source
 
 
-def raised(data_dir, settings, record, first, seconds):
+def raised(data_dir, settings, record, first, seconds, leads=()):
     """(kind, s after ``first``) of what is raised in an excerpt."""
     request = SourceRequest(
-        uri=f"replay:{data_dir / record}", stream="p", now=0.0, start_s=float(first), duration_s=float(seconds)
-    )
+        uri=f"replay:{data_dir / record}", stream="p", now=0.0, start_s=float(first), duration_s=float(seconds),
+        leads=leads,
+    )  # fmt: skip
     source = open_source(request, settings)
     events = []
     while read := source.read(60 * FS):
@@ -36,6 +37,22 @@ def test_a_p_wave_without_answer_puts_no_asystole_off(settings, data_dir):
     found = raised(data_dir, settings, "challenge2015/a142s", 270, 30)
     ((at,),) = [[at for kind, at in found if kind == "asystole"]]
     assert 25.1 + 4.0 <= at <= 25.1 + 4.35
+
+
+def test_an_electrode_that_comes_off_is_no_asystole_while_another_shows_the_beats(settings, data_dir):
+    """Intensive care called it one, at 300 s; it is marked as false."""
+    for leads, told in (((), True), (("0", "1"), False)):
+        found = raised(data_dir, settings, "challenge2015/a514s", 120, 180, leads)
+        late = {kind for kind, at in found if at > 150.0}
+        assert ("asystole" in late, "lead_off" in late) == (told, True), leads
+
+
+def test_an_asystole_is_seen_in_the_second_lead_where_the_first_is_too_noisy(settings, data_dir):
+    """Intensive care called it one, and it is."""
+    kinds = {kind for kind, _ in raised(data_dir, settings, "challenge2015/a639l", 240, 60)}
+    assert "asystole" not in kinds
+    kinds = {kind for kind, _ in raised(data_dir, settings, "challenge2015/a639l", 240, 60, leads=("0", "1"))}
+    assert "asystole" in kinds
 
 
 def test_flutter_is_told(settings, data_dir):
