@@ -70,7 +70,7 @@ def challenge2015(monitor: Monitor, settings: Settings) -> Result:
         f"{kind} {counts[kind, True, True]}/{counts[kind, True, False]}/{counts[kind, False, True]}/"
         f"{counts[kind, False, False]}" for kind in _CINC
     ), "challenge2015, " + ", ".join(sorted(wrong))]  # fmt: skip
-    return Result([Line("challenge2015: score, ECG lead alone", f"{score:.1f}", "70", "78")], notes)
+    return Result([Line("challenge2015: score, ECG alone", f"{score:.1f}", "70", "78")], notes)
 
 
 def cudb(monitor: Monitor, settings: Settings) -> Result:
