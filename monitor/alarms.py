@@ -40,7 +40,7 @@ from monitor.events import (
     Verdict,
     lead_of,
 )
-from monitor.leads import compare, contradicted, heard, judged, missed
+from monitor.leads import asked, compare, found, heard, linked, missed
 from monitor.memory import forget, note, suspended
 from monitor.patient import Finding, Open, Patient, Phase
 from monitor.rules import BY_KIND, OVERRULED_BY, RULES, Life, On, Rule
@@ -94,6 +94,8 @@ class Alarms:
     def restore(self, state: dict[str, Any]) -> None:
         """The inverse of :meth:`state`."""
         self._patients = {stream: msgspec.convert(each, Patient) for stream, each in state["patients"].items()}
+        for patient in self._patients.values():
+            linked(patient)
         self._numbers.restore(state["numbers"])
         self._last = dict(state["last"])
 
@@ -133,12 +135,12 @@ def advance(patient: Patient, event: Event, settings: AlarmSettings) -> list[Ale
     if isinstance(event, Gap):
         missed(patient, event, settings)
     patient.now = max(patient.now, source.now)
-    asked = judged(patient, settings)
-    if source is not patient and source is not asked:
+    judged = asked(patient, settings)
+    if source is not patient and source is not judged:
         return out  # the second lead is heard, and nothing is asked of it
     for rule in RULES:
         technical = rule.class_ == "technical"
-        here = source is (patient if technical else asked)
+        here = source is (patient if technical else judged)
         due = rule.every is None or patient.now % (rule.every(settings) * FS) == 0
         looked_at = here and due and rule.on in (when, "both")
         off = not patient.switched.get(rule.kind, rule.kind not in settings.disabled)
@@ -155,9 +157,7 @@ def advance(patient: Patient, event: Event, settings: AlarmSettings) -> list[Ale
         elif not looked_at:
             sight = _waiting(patient, rule, settings)
         else:
-            finding = rule.find(source, settings)
-            if finding is not None and asked is patient and contradicted(rule, finding, patient, settings):
-                finding = None
+            finding = rule.find(patient, settings) if technical else found(rule, patient, settings)
             sight = _sight(patient, rule, finding, when, settings)
         _go(out, patient, event.stream, rule, sight, finding, settings, why)
     if isinstance(event, Gap):

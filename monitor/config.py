@@ -145,7 +145,6 @@ class AlarmSettings(_Section, frozen=True, kw_only=True):
     second_beats: Count
     second_shared: Share
     second_apart_s: Annotated[float, Meta(ge=0)]
-    second_most_v: Share
     asystole_s: Positive
     faint: Share
     still: Share

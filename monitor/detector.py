@@ -13,7 +13,7 @@ reports on quality.
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -119,12 +119,10 @@ class Detector:
 
     def push(self, events: Sequence[Event]) -> list[Event]:
         """Events of the source's link in, events of the detector's link out; order within a stream is kept."""
+        return [told for part in _parts(events) for told in self._push(part)]
+
+    def _push(self, events: Sequence[Event]) -> list[Event]:
         out: list[Event] = []
-        begun: set[str] = set()
-        for at, event in enumerate(events):
-            if isinstance(event, Opened) and event.stream in begun:  # a name is used anew: first finish the old stream
-                return self.push(events[:at]) + self.push(events[at:])
-            begun.add(event.stream)
         # Runs of Samples that follow each other without a gap are one chunk; the kernel takes one chunk of every lead
         # at a time.
         queues: dict[Lead, _Queue] = {}
@@ -313,8 +311,9 @@ class Detector:
                 )
 
     def _open(self, key: Lead, at: int) -> None:
-        for old in {key, (key[0], 1)} & self._rows.keys():
-            self._close(old)
+        for old in dict.fromkeys((key, (key[0], 1))):
+            if old in self._rows:
+                self._close(old)
         if not self._free:
             size = len(self._kernels)
             grown = max(4, 2 * size)
@@ -401,15 +400,38 @@ class _Queue:
             self._events.append(Samples(stream=event.stream, seq=event.seq, start=start, signal=rest))
 
 
+def _parts(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    """Events in parts in each of which a stream has one life, and what is no matter of samples comes first."""
+    begun: set[str] = set()
+    ended: set[str] = set()
+    first = 0
+    for at, event in enumerate(events):
+        if event.stream in ended or (isinstance(event, Opened | Lost) and event.stream in begun):
+            yield events[first:at]
+            first = at
+            begun.clear()
+            ended.clear()
+        begun.add(event.stream)
+        if isinstance(event, Closed):
+            ended.add(event.stream)
+    yield events[first:]
+
+
 def _second(events: list[Event]) -> list[Event]:
-    """One stream's events as those of its second lead."""
-    return [msgspec.structs.replace(e, signal=e.signal[1:2]) if isinstance(e, Samples) else e for e in events]
+    """One stream's events as those of its second lead; where its row is missing it has no samples."""
+    out: list[Event] = []
+    for event in events:
+        if isinstance(event, Samples):
+            row = event.signal[1:2] if len(event.signal) > 1 else np.full_like(event.signal[:1], np.nan)
+            event = msgspec.structs.replace(event, signal=row)  # noqa: PLW2901
+        out.append(event)
+    return out
 
 
 def _known(event: Event) -> float:
     """The sample with which an event of the detector became known."""
     match event:
-        case Opened():
+        case Opened() | Lost():
             return -math.inf
         case Closed():
             return math.inf

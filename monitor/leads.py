@@ -1,19 +1,21 @@
 """What a second lead is for: it stands in while the first cannot be judged, and speaks against what only noise shows.
 
-Both leads are analysed alike, each for itself; beats, rates and alerts that are told are the first one's. Laws:
+Both leads are analysed alike, each for itself; beats, rates and verdicts that are told are the first one's. Laws:
 
-* Where the first lead cannot be judged (an electrode off, a flat line, an amplifier at its end, too much noise) and the
-  second one can, and has found most of the first one's beats, the rules are asked of the second, until the first has
-  been there again for ``lead_back_s``.
-* What is found in a first lead whose signal is in doubt is not believed while the second one, good all along, shows
-  normal beats where it was found, and nothing of its kind. A good first lead is never spoken against, and noise in the
-  second says nothing.
+* Where the first lead cannot be judged (an electrode off, a flat line, an amplifier at its end, too much noise), the
+  second can, and has found most of the first one's beats, it stands in: the rules are asked of it, and so it stays
+  until the first has been there for ``lead_back_s`` again. Meanwhile they are asked of the first as well, as far as it
+  can be judged: a rule that knows noise when it sees it, in noise; all of them, when it is back.
+* What is found in a lead whose signal is in doubt is not believed while the other one, good all along, shows normal
+  beats where it was found, and nothing of its kind. A good lead is never spoken against, noise says nothing, and a
+  second lead that has missed beats of the first does not speak.
 * Samples that exist nowhere are missing in both.
 """
 
 from monitor.config import AlarmSettings
+from monitor.detector_layout import AFTER
 from monitor.events import FS, BeatClass, Event, Gap, lead_of
-from monitor.memory import forget, note, suspended
+from monitor.memory import forget, missing, note, suspended
 from monitor.patient import Finding, Patient
 from monitor.rules import Rule
 
@@ -29,9 +31,14 @@ def heard(patient: Patient, event: Event) -> Patient:
         return patient
     if patient.second is None:
         patient.second = Patient(start_time=patient.start_time)
-    # There is one list of alerts: what holds is the patient's, whichever lead shows it.
-    patient.second.active = patient.active
+        linked(patient)
     return patient.second
+
+
+def linked(patient: Patient) -> None:
+    """There is one list of alerts: what holds is the patient's, whichever lead shows it."""
+    if patient.second is not None:
+        patient.second.active = patient.active
 
 
 def compare(patient: Patient, settings: AlarmSettings) -> None:
@@ -45,22 +52,24 @@ def compare(patient: Patient, settings: AlarmSettings) -> None:
 
 
 def missed(patient: Patient, gap: Gap, settings: AlarmSettings) -> None:
-    """Samples that exist nowhere are missing in the second lead, too."""
+    """Samples that exist nowhere are missing in the second lead, too, if they are so many that it matters."""
     second = patient.second
-    if second is not None:
+    if second is not None and gap.stop - gap.start >= settings.gap_s * FS:
         note(second, gap, settings)
-        if any(suspended(second, settings)):
-            forget(second, looks=True)
+        forget(second, looks=True)
         second.gap = None
 
 
-def judged(patient: Patient, settings: AlarmSettings) -> Patient:
-    """Whose memory the rules are asked of: the first lead's, or the second's, which stands in for it."""
+def asked(patient: Patient, settings: AlarmSettings) -> Patient:
+    """Whose events the rules are asked at: the first lead's, or the second's, which stands in for it."""
     second = patient.second
-    if second is None or patient.gap is not None or any(suspended(second, settings)):
-        patient.stands_in = False
+    if second is None:
         return patient
-    if any(suspended(patient, settings)):
+    nothing, noisy = suspended(patient, settings)
+    nothing_in_second, noise_in_second = suspended(second, settings)
+    if missing(patient, settings) or nothing_in_second or (noise_in_second and not nothing):
+        patient.stands_in = False
+    elif nothing or noisy:
         known = len(second.beats) >= settings.second_beats and patient.shared >= settings.second_shared
         patient.stands_in |= known
     elif patient.stands_in:
@@ -69,16 +78,34 @@ def judged(patient: Patient, settings: AlarmSettings) -> Patient:
     return second if patient.stands_in else patient
 
 
-def contradicted(rule: Rule, finding: Finding, patient: Patient, settings: AlarmSettings) -> bool:
-    """Whether the second lead speaks against what was found in the first one."""
+def found(rule: Rule, patient: Patient, settings: AlarmSettings) -> Finding | None:
+    """What a rule sees in the leads that it may be asked of."""
     second = patient.second
-    if second is None or rule.class_ == "technical" or patient.doubtful < finding.onset:
-        return False
-    if max(second.doubtful, second.usable_since) >= finding.onset or any(suspended(second, settings)):
-        return False
-    # The beat with which it began may be normal, and the second lead has its R peak somewhere beside.
-    beats = [beat for beat in second.beats if beat.sample > finding.onset + settings.second_apart_s * FS]
-    normal = all(
-        beat.good and beat.label is BeatClass.N and beat.v + beat.f <= settings.second_most_v for beat in beats
-    )
-    return normal and bool(beats) and rule.find(second, settings) is None
+    if second is None or not patient.stands_in:
+        return _believed(rule, patient, second, patient, settings)
+    nothing, noisy = suspended(patient, settings)
+    finding = _believed(rule, second, None if nothing or noisy else patient, patient, settings)
+    if finding is None and not nothing and (rule.despite_noise or not noisy):
+        finding = _believed(rule, patient, second, patient, settings)
+    return finding
+
+
+def _believed(
+    rule: Rule, lead: Patient, other: Patient | None, patient: Patient, settings: AlarmSettings
+) -> Finding | None:
+    """What a rule sees in a lead, unless the other one speaks against it."""
+    finding = rule.find(lead, settings)
+    if finding is None or other is None or rule.class_ == "technical" or lead.doubtful < finding.onset:
+        return finding
+    if patient.shared < settings.second_shared or any(suspended(other, settings)):
+        return finding
+    if max(other.doubtful, other.usable_since) >= finding.onset:
+        return finding
+    # The beat with which it began may be normal, and the other lead has its R peak somewhere beside.
+    beats = [beat for beat in other.beats if beat.sample > finding.onset + settings.second_apart_s * FS]
+    normal = all(beat.good and beat.label is BeatClass.N and beat.v + beat.f < settings.vt_least for beat in beats)
+    if not beats or not normal or rule.find(other, settings) is not None:
+        return finding
+    usual = beats[-1].rr
+    overdue = usual is None or patient.now - beats[-1].sample > settings.missed_beat_rr * usual + AFTER
+    return finding if overdue else None

@@ -11,12 +11,16 @@ _HEIGHT_GROWS = 1.5
 """Times that mean: a larger beat counts for no more."""
 
 
+def missing(patient: Patient, settings: AlarmSettings) -> bool:
+    """Whether there are no samples, for so long that it matters."""
+    return patient.gap is not None and patient.gap[1] - patient.gap[0] >= settings.gap_s * FS
+
+
 def suspended(patient: Patient, settings: AlarmSettings) -> tuple[bool, bool]:
     """Whether there is no signal, and whether what there is is too noisy for beats."""
-    gap = patient.gap is not None and patient.gap[1] - patient.gap[0] >= settings.gap_s * FS
     unusable = patient.bad >= settings.unusable_reports
     noisy = unusable and patient.cause is Cause.NOISE
-    return gap or (unusable and not noisy), noisy
+    return missing(patient, settings) or (unusable and not noisy), noisy
 
 
 def forget(patient: Patient, *, looks: bool) -> None:

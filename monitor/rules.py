@@ -87,12 +87,13 @@ def _unusable(cause: Cause, words: str) -> Find:
             return None
         if patient.second is None:
             return Finding(onset=patient.now, message=f"{words}; analysis suspended")
-        # Of two leads it is told how many are left, and anew when that changes.
-        left = f"analysis of {patient.leads[1]}" if patient.stands_in else "analysis suspended"
+        # Of two leads it is told whether one is left, and anew when that changes.
+        left = patient.stands_in and patient.second.bad < settings.unusable_reports
+        first, other, *_ = *patient.leads, "the first lead", "the second lead"
+        what = f"analysis of {other}" if left else "analysis suspended"
         return Finding(
-            onset=patient.now, message=f"{patient.leads[0]}: {words}; {left}", value=float(patient.stands_in),
-            limit=1.0, unit="leads left",
-        )  # fmt: skip
+            onset=patient.now, message=f"{first}: {words}; {what}", value=float(left), limit=1.0, unit="leads left"
+        )
 
     return find
 

@@ -45,7 +45,7 @@ def vf(patient: Patient, settings: AlarmSettings) -> Finding | None:
     if found is None:
         return None
     return Finding(
-        onset=max(found[1].sample - LOOK, patient.usable_since), message="ventricular fibrillation or flutter",
+        onset=found[1].sample - LOOK, message="ventricular fibrillation or flutter",
         value=round(found[0], 2), limit=settings.vf_from, unit="probability",
     )  # fmt: skip
 
@@ -96,7 +96,7 @@ def vt(patient: Patient, settings: AlarmSettings) -> Finding | None:
     if waves is None:
         return None
     return Finding(
-        onset=max(waves[1].sample - LOOK, patient.usable_since), message="ventricular tachycardia: wide waves",
+        onset=waves[1].sample - LOOK, message="ventricular tachycardia: wide waves",
     )  # fmt: skip
 
 

@@ -68,8 +68,15 @@ def signal_of(kind: str) -> np.ndarray:
     return x
 
 
+SILENT = 39 * FS
+"""Where a source falls silent for a while."""
+
+
 def source(kind: str, stream: str, cuts: tuple[int, ...] = ()) -> list[Event]:
-    events = played(signal_of(kind), cuts, stream)
+    events = played(signal_of(kind), (*cuts, SILENT), stream)
+    # For a while nobody knows what comes.
+    at = next(k for k, event in enumerate(events) if isinstance(event, Samples) and event.start == SILENT)
+    events.insert(at, Lost(stream=stream, seq=1, sample=SILENT))
     return with_gap(events, 17000, 18500) if kind in ("gapped", "pair") else events
 
 
@@ -202,7 +209,7 @@ def test_each_of_two_leads_is_analysed_as_if_it_were_alone() -> None:
     assert [event.seq for event in both] == list(range(1, len(both) + 1))
     signal = signal_of("pair")
     for lead in (0, 1):
-        events = with_gap(played(signal[lead]), 17000, 18500)
+        events = with_gap(played(signal[lead], (SILENT,)), 17000, 18500)
         alone = [event for event in CORES["detector"]().push(events) if isinstance(event, OfLead)]
         of_it = [event for event in both if isinstance(event, OfLead) and event.lead == lead]
         assert told([msgspec.structs.replace(event, seq=1, lead=0) for event in of_it]) == told(

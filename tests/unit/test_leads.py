@@ -6,7 +6,20 @@ import pytest
 from patients import latching
 
 from monitor.alarms import Alarms
-from monitor.events import FS, Alert, AlertState, BeatClass, Cause, Level, Opened, Quality, Rhythm, Verdict, lead_of
+from monitor.events import (
+    FS,
+    Alert,
+    AlertState,
+    BeatClass,
+    Cause,
+    Gap,
+    Level,
+    Opened,
+    Quality,
+    Rhythm,
+    Verdict,
+    lead_of,
+)
 
 GOOD = (Level.GOOD, Cause.NONE)
 NOISY = (Level.NOISY, Cause.NOISE)
@@ -16,10 +29,12 @@ OFF = (Level.UNUSABLE, Cause.LEAD_OFF)
 
 @dataclass
 class Lead:
-    """What one lead shows: rhythms one after the other, and stretches of signal that is not good; seconds."""
+    """What one lead shows: rhythms one after the other, stretches of signal that is not good, and of fibrillation;
+    seconds."""
 
     beats: list[tuple[float, str]] = field(default_factory=list)
     bad: list[tuple[float, float, tuple[Level, Cause]]] = field(default_factory=list)
+    waves: tuple[float, float] = (0.0, 0.0)
 
     def rhythm(self, until, label="N", rr=0.8, first=None):
         """Beats of one class, ``rr`` s apart."""
@@ -59,15 +74,19 @@ class Lead:
                 yield (sample, number, Quality(stream="p", seq=1, sample=sample, level=level, cause=cause, noise=0.0,
                                                silence=silence, lead=number))  # fmt: skip
             if eighth % 8 == 0:
-                yield (sample, number, Rhythm(stream="p", seq=1, sample=sample, vt=0.0, vf=0.0, amplitude=1.0,
+                yield (sample, number, Rhythm(stream="p", seq=1, sample=sample, vt=0.0,
+                                              vf=float(self.waves[0] < sample / FS <= self.waves[1]), amplitude=1.0,
                                               lead=number))  # fmt: skip
 
 
-def alerts(settings, seconds, *leads):
+def alerts(settings, seconds, *leads, gap=None):
     core = Alarms(latching(settings))
     out = core.push([Opened(stream="p", seq=1, source="", fs=360.0, leads=("II", "V5")[: len(leads)], start_time=0.0,
                             length=None)])  # fmt: skip
     known = sorted((e for k, lead in enumerate(leads) for e in lead.events(k, seconds)), key=lambda each: each[:2])
+    if gap is not None:
+        at = next(k for k, each in enumerate(known) if each[0] >= gap.stop)
+        known.insert(at, (gap.stop, 0, gap))
     out += core.push([event for _, _, event in known])
     assert [event.seq for event in out] == list(range(1, len(out) + 1))
     assert not [event for event in out if not isinstance(event, Alert) and lead_of(event)]
@@ -133,8 +152,58 @@ def test_it_goes_on_for_a_while_when_the_first_is_back_and_no_longer(settings):
     first = Lead().rhythm(60.0).signal(10.0, 30.0, OFF)
     back = settings.alarms.lead_back_s
     soon, late = 30.0 + back - 6.0, 30.0 + back + 2.0
-    assert raised(alerts(settings, 60, first, with_run(at=soon)), "vt") == [("vt", int(soon) + 1)]
-    assert raised(alerts(settings, 60, first, with_run(at=late)), "vt") == []
+    first.rhythm(110.0)
+    assert len(raised(alerts(settings, 110, first, with_run(110.0, at=soon)), "vt")) == 1
+    assert raised(alerts(settings, 110, first, with_run(110.0, at=late)), "vt") == []
+    # And what the first shows is heard as soon as it is back.
+    first = with_run(at=32.0).signal(10.0, 30.0, OFF)
+    assert len(raised(alerts(settings, 60, first, Lead().rhythm(60.0)), "vt")) == 1
+
+
+def test_fibrillation_that_looks_like_noise_is_told_of_the_lead_that_is_left(settings):
+    first = Lead().rhythm(60.0).signal(10.0, 60.0, OFF)
+    second = Lead().rhythm(20.0).signal(22.0, 60.0, NOISE)
+    second.waves = (22.0, 60.0)
+    told = alerts(settings, 60, first, second)
+    assert raised(told, "vf") == [("vf", 24)]
+    assert [a.state for a in told if a.kind == "vf"] == [AlertState.RAISED]
+    assert "analysis suspended" in [a.message for a in told if a.kind == "lead_off"][-1]
+
+
+def test_fibrillation_in_a_first_lead_that_is_only_noisy_is_told_if_the_second_shows_nothing_to_the_contrary(settings):
+    first = Lead().rhythm(20.0).signal(20.0, 60.0, NOISE)
+    first.waves = (22.0, 60.0)
+    aberrant = Lead().rhythm(20.0).rhythm(60.0, "S", 0.4)
+    assert raised(alerts(settings, 60, first), "vf") == [("vf", 24)]
+    assert [kind for kind, _ in raised(alerts(settings, 60, first, aberrant), "vf")] == ["vf"]
+    assert raised(alerts(settings, 60, first, Lead().rhythm(60.0)), "vf") == []
+
+
+def test_a_missing_sample_is_no_end_of_standing_in(settings):
+    first = Lead().rhythm(60.0).signal(10.0, 60.0, OFF)
+    second = Lead().rhythm(20.0).rhythm(60.0, "V", 0.4)
+    at = 40 * FS + 7
+    gap = Gap(stream="p", seq=1, start=at, stop=at + 1, cause="missing")
+    told = alerts(settings, 60, first, second, gap=gap)
+    assert [a.state for a in told if a.kind == "vt" and a.state is not AlertState.UPDATED] == [AlertState.RAISED]
+
+
+def test_a_pattern_that_takes_a_minute_outlives_the_change_between_leads(settings):
+    every_fourth = Lead()
+    for k in range(1, 240):
+        every_fourth.beats.append((0.8 * k, "NNNV"[k % 4]))
+    first = Lead(every_fourth.beats).signal(80.0, 100.0, OFF)
+    told = [a.state for a in alerts(settings, 190, first, every_fourth) if a.kind == "pvc_rate"]
+    assert told.count(AlertState.RAISED) == 1 and AlertState.ENDED not in told
+
+
+def test_leads_of_a_stream_whose_beginning_was_missed_have_names_all_the_same(settings):
+    core = Alarms(settings)
+    events = [e for k, lead in enumerate((Lead().rhythm(20.0).signal(10.0, 20.0, OFF), Lead().rhythm(20.0)))
+              for e in lead.events(k, 20)]  # fmt: skip
+    told = core.push([event for _, _, event in sorted(events, key=lambda each: each[:2])])
+    (off,) = [a for a in told if isinstance(a, Alert) and a.state is AlertState.RAISED]
+    assert off.message == "the first lead: lead off; analysis of the second lead"
 
 
 def test_the_clean_lead_is_believed_against_a_silence_in_the_noisy_one(settings):
@@ -154,13 +223,15 @@ def test_the_clean_lead_is_believed_against_a_tachycardia_in_the_noisy_one(setti
     assert raised(alerts(settings, 60, noisy, Lead().rhythm(60.0))) == []
     # A good first lead is never spoken against.
     assert raised(alerts(settings, 60, with_run(), Lead().rhythm(60.0)), "vt") == [("vt", 21)]
-    # Nor does a second one speak that is in doubt itself, or shows anything but normal beats, or none.
+    # Nor does a second one speak that is in doubt itself, or shows anything but normal beats, or none, or half.
     doubtful = Lead().rhythm(60.0).signal(20.0, 21.0, NOISY)
     assert raised(alerts(settings, 60, noisy, doubtful), "vt") == [("vt", 21)]
     aberrant = Lead().rhythm(20.0).rhythm(22.4, "S", 0.4).rhythm(60.0)
     assert raised(alerts(settings, 60, noisy, aberrant), "vt") == [("vt", 21)]
     silent = Lead().rhythm(19.5).rhythm(60.0, first=23.0)
     assert raised(alerts(settings, 60, noisy, silent), "vt") == [("vt", 21)]
+    deaf = Lead().rhythm(60.0, rr=1.6)
+    assert raised(alerts(settings, 60, noisy, deaf), "vt") == [("vt", 21)]
 
 
 def test_a_rate_that_both_leads_have_is_no_noise(settings):
