@@ -22,7 +22,7 @@ from monitor.filters import Doubles
 from trainer.pool import Prepared, orders, prepared
 from trainer.protocols import PROTOCOLS
 
-_PROTOCOL = "between-patients+svdb"
+_PROTOCOL = "between-patients-strict+svdb"
 _CLASSES = ("N", "S", "V")
 _BEATS = 60
 """Of a class and a recording or composed rhythm, at most: so that nobody's many ectopic beats are the class."""
