@@ -7,8 +7,8 @@ Of a stream's leads the first two are analysed, each for itself, and told of in 
 
 Laws: one lead's events depend on its own samples alone; not on the cut into chunks, nor on other leads and streams;
 samples that were never there (a jump of the index, a value that is not a number) are a Gap: filters begin anew behind
-it, the levels of signal and noise are kept, and time goes on inside it. What the second lead alone lacks is told by its
-reports on quality.
+it, the levels of signal and noise are kept, and time goes on inside it. Of two leads one may be off, its values not
+numbers: that is told by its reports on quality, and is no Gap.
 """
 
 import heapq
@@ -111,7 +111,7 @@ class Detector:
         self._kernels = np.zeros(0, layout.STATE)
         self._qualities = np.zeros(0, quality.STATE)
         self._rhythms = np.zeros(0, rhythm.STATE)
-        self._gap_from: dict[Lead, tuple[int, GapCause]] = {}
+        self._gap_from: dict[Lead, tuple[int, GapCause | None]] = {}
         self._fresh: set[Lead] = set()
         self._numbers = Numbering()
         self._in_pairs: dict[str, None] = {}
@@ -188,19 +188,21 @@ class Detector:
                         x = x[expected - event.start :]
                     finite = np.isfinite(x)
                     start = event.stop - len(x)
+                    # Of a pair one lead may be off: the other's samples are there.
+                    off = key[0] in self._in_pairs
+                    if start > expected and len(x) and (off or finite[0]):
+                        self._skip(key, start, "lost", out)
                     if not finite.all():
                         first = int(np.argmax(finite)) if finite.any() else len(x)
                         if first > 0:
                             queue.push_back(event, start + first)
-                            self._skip(key, start + first, "missing", out)
+                            self._skip(key, start + first, None if off else "missing", out)
                             continue
                         broken = int(np.argmin(finite))
                         queue.push_back(event, start + broken)
                         x = x[:broken]
                     if len(x) == 0:
                         continue
-                    if start > expected:
-                        self._skip(key, start, "lost", out)
                     self._end_gap(key, out)
                     return np.ascontiguousarray(x, dtype=np.float64)
                 case Gap():
@@ -345,12 +347,15 @@ class Detector:
         self._gap_from.pop(key, None)
         self._fresh.discard(key)
 
-    def _skip(self, key: Lead, stop: int, cause: GapCause, out: list[Event]) -> None:
-        """There is no signal up to ``stop``; time goes on there, once a ``quality.step_s``."""
+    def _skip(self, key: Lead, stop: int, cause: GapCause | None, out: list[Event]) -> None:
+        """There is no signal up to ``stop``; time goes on there, once a ``quality.step_s``. Without a cause it is
+        missing in this lead alone."""
         state = self._kernels[self._rows[key]]
         at = int(state["next"])
         if stop <= at:
             return
+        if key in self._gap_from and (self._gap_from[key][1] is None) != (cause is None):
+            self._end_gap(key, out)
         self._gap_from.setdefault(key, (at, cause))
         step = self._quality_plan.step
         for sample in range((at // step + 1) * step, stop + 1, step):
@@ -360,7 +365,7 @@ class Detector:
                     seq=self._number(key[0]),
                     sample=sample,
                     level=Level.UNUSABLE,
-                    cause=Cause.GAP,
+                    cause=Cause.GAP if cause is not None else Cause.LEAD_OFF,
                     noise=1.0,
                     silence=0,
                     lead=key[1],
@@ -376,7 +381,7 @@ class Detector:
         row = self._rows[key]
         stop = int(self._kernels[row]["next"])
         stream, lead = key
-        if lead == 0:  # what the first lead lacks is missing in all of them
+        if lead == 0 and cause is not None:
             out.append(Gap(stream=stream, seq=self._number(stream), start=start, stop=stop, cause=cause))
         kernel.reset(self._kernels[row], stop)
         quality.reset(self._qualities[row])

@@ -13,7 +13,7 @@ Equality of events is equality of their encoding (``wire.encode_event``), as arr
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -108,7 +108,8 @@ class Samples(StreamEvent, frozen=True, kw_only=True):
     start: int
     """Index of the first sample, 360 Hz."""
     signal: Floats
-    """[lead, sample], mV. The first lead is finite; NaN in another lead means that it is missing there."""
+    """[lead, sample], mV. NaN in a lead means that it is missing there: not in both leads that are analysed, nor in the
+    only one."""
 
     @property
     def stop(self) -> int:
@@ -326,6 +327,8 @@ Event = (
 )
 """What belongs to a stream and is numbered."""
 
+ANALYSED = 2
+"""Leads of a stream that are, if it has as many."""
 Lead = tuple[str, int]
 """A stream, and which of its leads that are analysed, 0 or 1."""
 
@@ -344,6 +347,11 @@ def position(event: Event) -> int:
             return event.start
         case _:
             return event.sample
+
+
+def nowhere(signal: np.ndarray[Any, np.dtype[np.floating[Any]]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which samples [sample] of a ``signal`` [lead, sample] are in no lead that is analysed: a gap."""
+    return np.asarray(~np.isfinite(signal[:ANALYSED]).any(axis=0))
 
 
 def lead_of(event: Event) -> int:

@@ -9,7 +9,7 @@ Both leads are analysed alike, each for itself; beats, rates and verdicts that a
 * What is found in a lead whose signal is in doubt is not believed while the other one, good all along, shows normal
   beats where it was found, and nothing of its kind. A good lead is never spoken against, noise says nothing, and a
   second lead that has missed beats of the first does not speak.
-* Samples that exist nowhere are missing in both.
+* Samples that exist in neither are missing in both: a gap. Where one lead has them the other is off.
 """
 
 from monitor.config import AlarmSettings

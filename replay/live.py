@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from monitor.config import Settings
 from monitor.errors import UserError
-from monitor.events import FS, Closed, Event, Gap, GapCause, Numbering, Opened, Samples
+from monitor.events import FS, Closed, Event, Gap, GapCause, Numbering, Opened, Samples, nowhere
 from monitor.sources import SourceRequest
 from replay.headers import choose
 from replay.order import Delivery, Hole, Order, Piece
@@ -242,7 +242,7 @@ class Live:
         if self._closed:
             return
         room = signal.shape[1] if self._limit is None else min(signal.shape[1], self._limit - self._sample)
-        there = np.isfinite(signal[0, :room])
+        there = ~nowhere(signal[:, :room])
         edges = [0, *(np.flatnonzero(np.diff(there)) + 1).tolist(), room]
         for begin, stop in pairwise(edges):
             if begin == stop:

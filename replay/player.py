@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from monitor.config import Settings
 from monitor.errors import UserError
-from monitor.events import Closed, Event, Floats, Gap, Numbering, Opened, Samples
+from monitor.events import Closed, Event, Floats, Gap, Numbering, Opened, Samples, nowhere
 from monitor.sources import SourceRequest
 from replay.headers import choose
 from replay.records import Recording
@@ -136,7 +136,7 @@ class Player:
 
     def _take(self, most: int) -> Event:
         """The next event: a gap, whole, or samples, ``most`` of them at the most."""
-        start, missing = self._sample, np.isnan(self._ready[0, :most])
+        start, missing = self._sample, nowhere(self._ready[:, :most])
         if missing[0]:
             self._skip()
             return Gap(stream=self._request.stream, seq=self._seq(), start=start, stop=self._sample, cause="missing")
@@ -146,9 +146,9 @@ class Player:
         return Samples(stream=self._request.stream, seq=self._seq(), start=start, signal=signal)
 
     def _skip(self) -> None:
-        """Go on to where the first lead is there again; a gap may last for days, so it is counted and not kept."""
+        """Go on to where a lead that is analysed is there again; a gap may last for days: it is counted, not kept."""
         while True:
-            missing = np.isnan(self._ready[0])
+            missing = nowhere(self._ready)
             self._advance(missing.size if missing.all() else int(np.argmin(missing)))
             if self._ready.shape[1] or not self._fill():
                 return

@@ -293,16 +293,22 @@ def test_a_lead_that_it_has_not(settings):
     assert core.trouble == ""
 
 
-def test_missing_and_absurd_values_are_gaps_and_other_leads_go_on(settings):
+def test_missing_and_absurd_values_are_gaps_where_no_lead_goes_on(settings):
     core = live(settings, leads=("II", "V1"))
     out = core.push(faults.header(FS, ["V1", "II"]), 0.0)
-    out += core.push(b'{"mv": [[1, 2, null, 4, 5, 6], [1, null, 3, 1e30, -1e5, 6]]}\n', 0.1)
-    _, a, gap, b, other, c = out
-    assert [type(each).__name__ for each in out] == ["Opened", "Samples", "Gap", "Samples", "Gap", "Samples"]
-    assert (gap.start, gap.stop, other.start, other.stop) == (1, 2, 3, 5)
-    assert a.signal.tolist() == [[1.0], [1.0]]
-    np.testing.assert_array_equal(b.signal, [[3.0], [np.nan]])
-    assert c.signal.tolist() == [[6.0], [6.0]]
+    out += core.push(b'{"mv": [[1, 2, null, 4, null, 6], [1, null, 3, 1e30, -1e5, 6]]}\n', 0.1)
+    assert [type(each).__name__ for each in out] == ["Opened", "Samples", "Gap", "Samples"]
+    _, a, gap, b = out
+    assert (gap.start, gap.stop) == (4, 5)
+    np.testing.assert_array_equal(a.signal, [[1.0, np.nan, 3.0, np.nan], [1.0, 2.0, np.nan, 4.0]])
+    assert b.signal.tolist() == [[6.0], [6.0]]
+
+
+def test_an_only_lead_that_is_missing_is_a_gap(settings):
+    core = live(settings, leads=("II",))
+    out = core.push(faults.header(FS, ["V1", "II"]), 0.0)
+    out += core.push(b'{"mv": [[1, 2, 3], [1, null, 3]]}\n', 0.1)
+    assert [type(each).__name__ for each in out] == ["Opened", "Samples", "Gap", "Samples"]
 
 
 @pytest.mark.parametrize("fs", [125.0, 250.0, 500.0, 1000.0])

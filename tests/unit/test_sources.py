@@ -82,7 +82,7 @@ def laws(events):
             assert event.signal.dtype == np.float32
             assert event.signal.flags.c_contiguous
             assert event.signal.shape[0] == len(events[0].leads)
-            assert np.isfinite(event.signal[0]).all()
+            assert np.isfinite(event.signal[:2]).any(axis=0).all()
             pieces.append(event.signal)
         else:
             assert event.cause == "missing"
@@ -112,8 +112,7 @@ def test_the_content_does_not_depend_on_the_reads(fs, sizes, block_s, holes):
         signal[lead, start : start + length] = np.nan
     got, gaps = laws(play(player(Tape(signal, fs), block_s), sizes))
     expected = resampled(signal, fs)
-    missing = np.isnan(expected[0])
-    expected[:, missing] = np.nan
+    missing = np.isnan(expected).all(axis=0)
     np.testing.assert_array_equal(got, expected)
     edges = np.flatnonzero(np.diff(np.concatenate(([False], missing, [False]))))
     assert gaps == list(map(tuple, edges.reshape(-1, 2)))  # each gap comes once, whole
@@ -142,9 +141,11 @@ def test_a_gap_comes_at_once_when_it_begins():
     assert max(tape.asked) == 360  # and no more than a block was read at once
 
 
-def test_missing_in_another_lead_stays_in_that_lead():
-    signal = np.ones((2, 1000))
-    signal[1, 300:400] = np.nan
+@pytest.mark.parametrize("lead", [0, 1])
+def test_what_is_missing_in_one_of_two_leads_stays_in_that_lead(lead):
+    signal = np.ones((3, 1000))
+    signal[lead, 300:400] = np.nan
+    signal[2, 350:500] = np.nan
     got, gaps = laws(play(player(Tape(signal, 360))))
     assert gaps == []
     np.testing.assert_array_equal(got, signal.astype(np.float32))
