@@ -81,8 +81,8 @@ class Protocol:
     beats: BeatSplit | None = None
     """Where beats, not patients, are parted."""
     lend: tuple[str, ...] = _LENDERS
-    """Who lends to composed rhythms, if learnt from: DS1's, less 201 where he is not learnt from alone, so that what is
-    composed of a patient is the same in every protocol that has all of them."""
+    """Who lends to composed rhythms, if learnt from: DS1's, 201 where DS1 is all that is learnt, so that what is composed
+    of a patient is the same in every other protocol that has all of them."""
 
     @property
     def lenders(self) -> tuple[str, ...]:
