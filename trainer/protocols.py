@@ -81,7 +81,7 @@ class Protocol:
     beats: BeatSplit | None = None
     """Where beats, not patients, are parted."""
     lend: tuple[str, ...] = _LENDERS
-    """Who lends to composed rhythms, if learnt from: DS1's, 201 where DS1 is all that is learnt, so that what is composed
+    """Who lends to composed rhythms, if learnt from: DS1, its 201 where DS1 is all that is learnt; so what is composed
     of a patient is the same in every other protocol that has all of them."""
 
     @property
