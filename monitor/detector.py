@@ -12,8 +12,7 @@ numbers: that is told by its reports on quality, and is no Gap.
 """
 
 import heapq
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -25,6 +24,7 @@ from monitor import candidates, filters, quality, rhythm
 from monitor import detector_kernel as kernel
 from monitor import detector_layout as layout
 from monitor.config import Settings
+from monitor.detector_feed import Queue, known, parts, second_lead
 from monitor.events import (
     FS,
     Beat,
@@ -42,7 +42,6 @@ from monitor.events import (
     Rhythm,
     Samples,
     by_stream,
-    position,
 )
 
 _CENTRE_HZ = 15.0
@@ -119,21 +118,22 @@ class Detector:
 
     def push(self, events: Sequence[Event]) -> list[Event]:
         """Events of the source's link in, events of the detector's link out; order within a stream is kept."""
-        return [told for part in _parts(events) for told in self._push(part)]
+        return [told for part in parts(events) for told in self._push(part)]
 
     def _push(self, events: Sequence[Event]) -> list[Event]:
         out: list[Event] = []
         # Runs of Samples that follow each other without a gap are one chunk; the kernel takes one chunk of every lead
         # at a time.
-        queues: dict[Lead, _Queue] = {}
+        queues: dict[Lead, Queue] = {}
         told: dict[Lead, list[Event]] = {}
         self._in_pairs = {}
         for stream, own in by_stream(events).items():
-            queues[stream, 0], told[stream, 0] = _Queue(own), out
+            queues[stream, 0], told[stream, 0] = Queue(own), out
             first = own[0]
-            if len(first.leads) > 1 if isinstance(first, Opened) else (stream, 1) in self._rows:
+            pair = len(first.leads) > 1 if isinstance(first, Opened) else (stream, 1) in self._rows
+            if pair:
                 self._in_pairs[stream] = None
-                queues[stream, 1], told[stream, 1], told[stream, 0] = _Queue(_second(own)), [], []
+                queues[stream, 1], told[stream, 1], told[stream, 0] = Queue(second_lead(own)), [], []
         while queues:
             ready: list[tuple[Lead, np.ndarray[Any, Any]]] = []
             for key in list(queues):
@@ -145,7 +145,7 @@ class Detector:
             if ready:
                 self._run(ready, told)
         for stream in self._in_pairs:
-            both = heapq.merge(told[stream, 0], told[stream, 1], key=_known)
+            both = heapq.merge(told[stream, 0], told[stream, 1], key=known)
             out += [msgspec.structs.replace(event, seq=self._numbers.next(stream)) for event in both]
         return out
 
@@ -173,7 +173,7 @@ class Detector:
         self._fresh = {(stream, lead) for stream, lead in state["fresh"]}
         self._numbers.restore(state["numbers"])
 
-    def _until_samples(self, key: Lead, queue: "_Queue", out: list[Event]) -> np.ndarray[Any, Any] | None:
+    def _until_samples(self, key: Lead, queue: Queue, out: list[Event]) -> np.ndarray[Any, Any] | None:
         """Handles what is not signal; the next unbroken run of finite samples, or None when the queue is empty."""
         while (event := queue.pop()) is not None:
             match event:
@@ -388,61 +388,3 @@ class Detector:
         if stop - start > self._bridge:
             rhythm.reset(self._rhythms[row])
         self._fresh.add(key)
-
-
-class _Queue:
-    """One stream's events of one push; a chunk can be put back from some sample on."""
-
-    def __init__(self, events: list[Event]) -> None:
-        self._events = events[::-1]
-
-    def pop(self) -> Event | None:
-        return self._events.pop() if self._events else None
-
-    def push_back(self, event: Samples, start: int) -> None:
-        if start < event.stop:
-            rest = event.signal[:, start - event.start :]
-            self._events.append(Samples(stream=event.stream, seq=event.seq, start=start, signal=rest))
-
-
-def _parts(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
-    """Events in parts in each of which a stream has one life, and what is no matter of samples comes first."""
-    begun: set[str] = set()
-    ended: set[str] = set()
-    first = 0
-    for at, event in enumerate(events):
-        if event.stream in ended or (isinstance(event, Opened | Lost) and event.stream in begun):
-            yield events[first:at]
-            first = at
-            begun.clear()
-            ended.clear()
-        begun.add(event.stream)
-        if isinstance(event, Closed):
-            ended.add(event.stream)
-    yield events[first:]
-
-
-def _second(events: list[Event]) -> list[Event]:
-    """One stream's events as those of its second lead; where its row is missing it has no samples."""
-    out: list[Event] = []
-    for event in events:
-        if isinstance(event, Samples):
-            row = event.signal[1:2] if len(event.signal) > 1 else np.full_like(event.signal[:1], np.nan)
-            event = msgspec.structs.replace(event, signal=row)  # noqa: PLW2901
-        out.append(event)
-    return out
-
-
-def _known(event: Event) -> float:
-    """The sample with which an event of the detector became known."""
-    match event:
-        case Opened() | Lost():
-            return -math.inf
-        case Closed():
-            return math.inf
-        case Beat():
-            return event.confirmed
-        case Gap():
-            return event.stop + 0.5  # behind either lead's last report on it, before what comes next
-        case _:
-            return position(event)

@@ -22,7 +22,7 @@ from monitor.log import say
 from monitor.sources import LiveSource, SourceRequest, open_source, stream_name
 from monitor.stage import Core, Lifeline, Stage
 
-_STATE = 4
+_STATE = 6
 """Version of what the checkpoints hold; to be raised when a core's state changes its layout."""
 _LOOSE = ("alert_socket", "checkpoint", "control", "dashboard", "link", "metrics", "security", "supervisor")
 """Sections of the configuration on which no state depends."""
