@@ -141,8 +141,11 @@ def advance(patient: Patient, event: Event, settings: AlarmSettings) -> list[Ale
     for rule in RULES:
         technical = rule.class_ == "technical"
         here = source is (patient if technical else judged)
-        due = rule.every is None or patient.now % (rule.every(settings) * FS) == 0
-        looked_at = here and due and rule.on in (when, "both")
+        looked_at = (
+            here
+            and rule.on in (when, "both")
+            and (rule.every is None or patient.now % (rule.every(settings) * FS) == 0)
+        )
         off = not patient.switched.get(rule.kind, rule.kind not in settings.disabled)
         if rule.kind not in patient.active and (not looked_at or off):
             continue  # nothing can come of it

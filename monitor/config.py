@@ -144,6 +144,7 @@ class AlarmSettings(_Section, frozen=True, kw_only=True):
     lead_back_s: Positive
     second_beats: Count
     second_shared: Share
+    second_shared_beats: Count
     second_apart_s: Annotated[float, Meta(ge=0)]
     asystole_s: Positive
     faint: Share

@@ -12,17 +12,14 @@ Both leads are analysed alike, each for itself; beats, rates and verdicts that a
 * Samples that exist in neither are missing in both: a gap. Where one lead has them the other is off.
 """
 
+from itertools import takewhile
+
 from monitor.config import AlarmSettings
 from monitor.detector_layout import AFTER
 from monitor.events import FS, BeatClass, Event, Gap, lead_of
 from monitor.memory import forget, missing, note, suspended
 from monitor.patient import Finding, Patient
 from monitor.rules import Rule
-
-_RECENT = 8
-"""Beats of the second lead among which one of the first is looked for."""
-_SHARED_RATE = 1.0 / 16.0
-"""Weight of a beat in the share that both leads have found: it is known after a quarter of a minute."""
 
 
 def heard(patient: Patient, event: Event) -> Patient:
@@ -47,8 +44,9 @@ def compare(patient: Patient, settings: AlarmSettings) -> None:
     if second is None or len(patient.beats) < 2 or not (before := patient.beats[-2]).good:
         return
     apart = settings.second_apart_s * FS
-    found = any(abs(beat.sample - before.sample) <= apart for beat in second.beats[-_RECENT:])
-    patient.shared += _SHARED_RATE * (found - patient.shared)
+    since = takewhile(lambda beat: beat.sample >= before.sample - apart, reversed(second.beats))
+    hit = any(beat.sample <= before.sample + apart for beat in since)
+    patient.shared += (hit - patient.shared) / settings.second_shared_beats
 
 
 def missed(patient: Patient, gap: Gap, settings: AlarmSettings) -> None:
